@@ -1,0 +1,132 @@
+"""How parts of a profile become one document: files, runtime presets, options. Parent side, pure.
+
+Scalars: the later part wins. Lists: entries are appended, "!x" removes x. `environment.set`: name by name. A variable
+is passed on or set, not both: the later part says which.
+"""
+
+from __future__ import annotations
+
+from jailpy.frozen import Frozen
+from jailpy.profile.schema import KEYS, NOT_SETTINGS, defaults
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from jailpy.profile.schema import Document
+
+    Trail: TypeAlias = dict[str, tuple[str, str]]
+
+
+class Part(Frozen):
+    """What one file, preset or option says: converted values by dotted key.
+
+    `label` names it in `loosened` ("profile grade", "--memory 1G"); `where` gives "file:line" or the option for a key or
+    for an entry of a list ("filesystem.ro[2]").
+    """
+
+    label: str
+    values: Document
+    where: dict[str, str]
+
+    def place(self, key: str) -> str:
+        """Return where this part says a key; the part's own label where that was not kept."""
+        return self.where.get(key) or self.where.get(key.partition("[")[0], self.label)
+
+
+class Override(Frozen):
+    """One key set from outside the files. `value` is a TOML value; lists append. `spelling` is what the user wrote."""
+
+    key: str
+    value: object
+    spelling: str
+
+
+class Merged(Frozen):
+    """The document of several parts, who said each key (label and place), and every problem on the way."""
+
+    document: Document
+    trail: Trail
+    problems: list[str]
+
+
+def merge(parts: list[Part]) -> Merged:
+    """Merge parts in order and fill in the defaults of keys that none of them says."""
+    merged = Merged({}, {}, [])
+    for part in parts:
+        add(merged, part)
+    return Merged({**defaults(), **merged.document}, merged.trail, merged.problems)
+
+
+def add(merged: Merged, part: Part) -> None:
+    """Merge one more part into `merged`, in place."""
+    for key, value in part.values.items():
+        if isinstance(value, list):
+            _add_entries(merged, part, key, value)
+        elif isinstance(value, dict):
+            _add_variables(merged, part, key, value)
+        elif key not in NOT_SETTINGS:
+            merged.document[key] = value
+            merged.trail[key] = (part.label, part.place(key))
+    _settle_variables(merged, part)
+
+
+def _add_entries(merged: Merged, part: Part, key: str, entries: list[str]) -> None:
+    if key in NOT_SETTINGS:
+        return
+    before = merged.document.get(key)
+    now = list(before) if isinstance(before, list) else []
+    for index, entry in enumerate(entries):
+        where = part.place(f"{key}[{index}]")
+        if not entry.startswith("!"):
+            now += [] if entry in now else [entry]
+            merged.trail[f"{key}={entry}"] = (part.label, where)
+        elif not _remove(key, now, entry[1:], known=before is not None):
+            merged.problems.append(f"{where}: {key}: {_not_removed(key, entry)}")
+        else:
+            merged.trail[f"{key}={entry}"] = (part.label, where)
+    merged.document[key] = list(now)
+    merged.trail[key] = (part.label, part.place(key))
+
+
+def _remove(key: str, entries: list[str], what: str, known: bool) -> bool:
+    """Take an entry out; False where it cannot be meant: nothing of that name, in a list whose names are not fixed.
+
+    A folder of its own size is removed by its path alone.
+    """
+    found = [entry for entry in entries if entry == what]
+    if key == "filesystem.tmpfs":
+        found = [entry for entry in entries if entry == what or entry.startswith(what + ":")]
+    for entry in found:
+        entries.remove(entry)
+    return bool(found) or known and bool(KEYS[key].choices)
+
+
+def _not_removed(key: str, entry: str) -> str:
+    from jailpy.profile.values import printable
+
+    words = f'expected an entry "{printable(entry[1:])}" before "{printable(entry)}" removes it'
+    if key == "seccomp.allow":
+        words += "; what a group allows is denied by seccomp.deny"
+    return words
+
+
+def _add_variables(merged: Merged, part: Part, key: str, variables: dict[str, str]) -> None:
+    before = merged.document.get(key)
+    merged.document[key] = {**before, **variables} if isinstance(before, dict) else dict(variables)
+    for name in variables:
+        merged.trail[f"{key}.{name}"] = (part.label, part.place(f"{key}.{name}"))
+    merged.trail[key] = (part.label, part.place(key))
+
+
+def _settle_variables(merged: Merged, part: Part) -> None:
+    """Let the later of `pass` and `set` win for a variable that both name; in one part, `set` does."""
+    passed, given = part.values.get("environment.pass"), part.values.get("environment.set")
+    names_set = set(given) if isinstance(given, dict) else set()
+    names_passed = set(passed) - names_set if isinstance(passed, list) else set()
+    for key, gone in (("environment.set", names_passed), ("environment.pass", names_set)):
+        held = merged.document.get(key)
+        if isinstance(held, dict) and not gone.isdisjoint(held):
+            merged.document[key] = {name: value for name, value in held.items() if name not in gone}
+        elif isinstance(held, list) and not gone.isdisjoint(held):
+            merged.document[key] = [name for name in held if name not in gone]
