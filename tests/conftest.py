@@ -1,0 +1,77 @@
+"""What all tests share: tools that must be there, tests for root, and a look at what a run leaves behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+
+import pytest
+
+JAIL_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+@pytest.fixture(scope="session")
+def need_tool():
+    """Return the path of a program that a jail can see; skip where it is not installed, fail where CI forgot it."""
+
+    def find(name):
+        found = shutil.which(name, path=JAIL_PATH)
+        if found:
+            return found
+        reason = f"{name} is not installed"
+        if os.environ.get("CI"):
+            pytest.fail(f"{reason}: .ci/run must install it")
+        pytest.skip(reason)
+
+    return find
+
+
+def pytest_collection_modifyitems(items):
+    """Tests for root are skipped as an ordinary user: CI runs the suite as both."""
+    if os.geteuid() != 0:
+        for item in items:
+            if item.get_closest_marker("root"):
+                item.add_marker(pytest.mark.skip(reason="needs root"))
+
+
+def own_cgroups():
+    """List the cgroups of JailPy's runs on this host, in every hierarchy."""
+    return {
+        os.path.join(folder, name)
+        for folder, names, _ in os.walk("/sys/fs/cgroup")
+        for name in names
+        if name.startswith("jailpy") and not name.startswith("jailpy-ci-")
+    }
+
+
+def mounts():
+    """Read the mounts of this process's namespace."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        return set(file)
+
+
+def jailed_processes():
+    """List the processes in pid namespaces below ours: their `NSpid` has more than one number."""
+    found = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/status", "rb") as file:
+                status = file.read()
+        except OSError:
+            continue  # ended since the listing
+        if len(status.partition(b"NSpid:")[2].partition(b"\n")[0].split()) > 1:
+            found.add(int(pid))
+    return found
+
+
+@pytest.fixture
+def nothing_left():
+    """Compare cgroups, mounts and jailed processes before and after a test: nothing may be left."""
+    looks = {"cgroups": own_cgroups, "mounts": mounts, "jailed processes": jailed_processes}
+    before = {what: look() for what, look in looks.items()}
+    yield
+    deadline = time.monotonic() + 2
+    while any(look() - before[what] for what, look in looks.items()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert {what: look() - before[what] for what, look in looks.items()} == {what: set() for what in looks}
