@@ -1,0 +1,284 @@
+"""The system-call filter: a profile's names and groups become a policy, a policy becomes a BPF program. Parent side.
+
+Whatever a policy does not allow is reported to the supervisor (SECCOMP_RET_USER_NOTIF), which refuses it, kills the run
+or lets it pass. Three things are answered in the program itself: calls of foreign architectures kill the process, calls
+that no table knows get ENOSYS, and the few that a group answers with a fixed errno get that.
+
+libseccomp writes the part that decides by name and argument. A short guard in front of it, written here, decides what
+libseccomp cannot say: ranges of unknown numbers. Nothing in front of an allowed call without arguments reads memory, so
+the kernel computes its answer once, when the filter is loaded, and afterwards looks it up in a bitmap.
+"""
+
+from __future__ import annotations
+
+import os
+
+from jailpy import cache
+from jailpy.errors import HostError, ProfileError
+from jailpy.frozen import Frozen
+from jailpy.layers import syscall_table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from jailpy.layers.syscall_table import Alternatives, Rule, Table
+
+AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+LAUNCH_NEEDS = ("read", "write", "close", "sendmsg", "execve", "exit_group", "mmap", "munmap", "brk")
+_FORMAT = 1
+_X32 = 0x40000000
+_KILL_PROCESS = 0x80000000
+_NOTIFY = 0x7FC00000
+_ALLOW = 0x7FFF0000
+_ERRNO = 0x00050000
+_NOTIFY_API = 5
+_BINARY_TREE = 2
+
+
+class Decision(Frozen):
+    """What happens to one call: allowed where `alternatives` fit, or answered with `errno` there."""
+
+    name: str
+    number: int
+    alternatives: Alternatives
+    errno: int
+
+
+class Policy(Frozen):
+    """Every decision for one architecture; all else is reported. `record`: also what no table knows is reported."""
+
+    arch: str
+    decisions: tuple[Decision, ...]
+    unknown: tuple[tuple[int, int], ...]
+    record: bool
+
+
+class Compiled(Frozen):
+    """A program for `kernel.seccomp.load_filter`; `rules` is libseccomp's count, `note` names what made it."""
+
+    program: bytes
+    rules: int
+    listener: bool
+    note: str
+
+
+_compiled: dict[str, Compiled] = {}
+
+
+def compiled(
+    allow: Iterable[str], deny: Iterable[str], violation: str = "errno", exec_mode: str = "system", arch: str = ""
+) -> Compiled:
+    """Return the program of a profile's lists: from memory, from the cache on disk, or made now and kept.
+
+    On a hit neither the group files are parsed nor libseccomp is loaded. What was made by another libseccomp or
+    pyseccomp than the one installed now is made again. Raises ProfileError and HostError.
+    """
+    arch = arch or os.uname().machine
+    lists = (sorted(set(allow)), sorted(set(deny)), violation == "record", exec_mode, arch)
+    key = cache.digest(repr((_FORMAT, lists, syscall_table.signature())).encode())
+    if key not in _compiled:
+        _compiled[key] = _from_disk(key) or _make(key, policy(allow, deny, violation, exec_mode, arch))
+    return _compiled[key]
+
+
+def _from_disk(key: str) -> Compiled | None:
+    found: Any = cache.load("filter", key)
+    if found is None or any(_stamp(path) != stamp for path, stamp in found[0]):
+        return None
+    return Compiled(*found[1])
+
+
+def _make(key: str, policy: Policy) -> Compiled:
+    program = compile_policy(policy)
+    libraries = _libraries()
+    version = os.path.basename(libraries[-1]).removeprefix("libseccomp.so.")
+    note = f"libseccomp {version}, {len(program) // 8} instructions"
+    made = (program, rule_count(policy), True, note)
+    cache.store("filter", key, ([(path, _stamp(path)) for path in libraries], made))
+    return Compiled(*made)
+
+
+def _libraries() -> list[str]:
+    """Return the files that make programs: pyseccomp, and the libseccomp that this process has mapped."""
+    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
+        mapped = {line.split(maxsplit=5)[5].rstrip("\n") for line in maps if "/libseccomp.so" in line}
+    return [str(_library().__file__), *sorted(mapped)]
+
+
+def _stamp(path: str) -> list[int]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return []
+    return [found.st_size, found.st_mtime_ns, found.st_ino]
+
+
+def policy(
+    allow: Iterable[str], deny: Iterable[str], violation: str = "errno", exec_mode: str = "system", arch: str = ""
+) -> Policy:
+    """Resolve names and @groups. `deny` beats `allow`, a plain name beats a group's answer with an errno.
+
+    Raises ProfileError with every problem: unknown names (with near ones) and calls that the launch itself needs.
+    """
+    table = syscall_table.load()
+    arch = arch or os.uname().machine
+    allow, deny = tuple(allow), tuple(deny)
+    problems = [*_unknown_names(table, "allow", allow), *_unknown_names(table, "deny", deny)]
+    if problems:
+        raise ProfileError("the profile's system calls cannot be used", problems)
+    rules = _selected(table, allow, deny, exec_mode)
+    missing = [name for name in LAUNCH_NEEDS if not any(rule.call == name and not rule.answer for rule in rules)]
+    if missing and not (missing == ["execve"] and exec_mode == "none"):
+        problem = f"seccomp.allow: the launch itself needs {', '.join(missing)}"
+        raise ProfileError("the profile's system calls cannot be used", [problem])
+    record = violation == "record"
+    return Policy(arch, _decisions(table, rules, arch, record), () if record else _gaps(table, arch), record)
+
+
+def _unknown_names(table: Table, key: str, names: Iterable[str]) -> list[str]:
+    known = [*table.numbers, *("@" + group for group in table.groups)]
+    return [f"seccomp.{key}: {name!r} is no system call or @group{_near(name, known)}" for name in names if name not in known]
+
+
+def _near(name: str, known: list[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, known, 3) or difflib.get_close_matches("@" + name, known, 1)
+    return f"; near: {', '.join(near)}" if near else ""
+
+
+def _selected(table: Table, allow: tuple[str, ...], deny: tuple[str, ...], exec_mode: str) -> list[Rule]:
+    """Return the rules that a profile's lists select, without what `deny` or `exec_mode` takes away."""
+    named = [name for name in allow if not name.startswith("@")]
+    groups = [name[1:] for name in allow if name.startswith("@")]
+    denied = {name for name in deny if not name.startswith("@")}
+    denied.update(rule.call for name in deny if name.startswith("@") for rule in table.rules(name[1:]))
+    rules = [syscall_table.Rule(name, "named by the profile", syscall_table.ANY_CALL, "", (), ()) for name in named]
+    rules += [rule for group in groups for rule in table.rules(group)]
+    return [rule for rule in rules if rule.call not in denied and (not rule.exec or exec_mode in rule.exec)]
+
+
+def _decisions(table: Table, rules: list[Rule], arch: str, record: bool) -> tuple[Decision, ...]:
+    """Merge the rules of each call: one decision for what is allowed, one for each errno."""
+    merged: dict[tuple[str, str], list[tuple[syscall_table.Test, ...]]] = {}
+    for rule in rules:
+        if rule.answer and record or table.number(rule.call, arch) < 0:
+            continue
+        merged.setdefault((rule.call, rule.answer), []).extend(rule.alternatives)
+    for (call, answer), alternatives in merged.items():
+        allowed = merged.get((call, ""), ()) if answer else ()
+        alternatives[:] = [tests for tests in alternatives if not any(_covers(wider, tests) for wider in allowed)]
+    return tuple(
+        Decision(call, table.number(call, arch), _without_repeats(alternatives), _errno(answer))
+        for (call, answer), alternatives in sorted(merged.items())
+        if alternatives
+    )
+
+
+def _covers(wider: tuple[syscall_table.Test, ...], narrower: tuple[syscall_table.Test, ...]) -> bool:
+    """Tell whether every call that fits `narrower` also fits `wider`."""
+    return all(
+        any(arg == other and mask & bits == mask and held & mask == value for other, bits, held in narrower)
+        for arg, mask, value in wider
+    )
+
+
+def _without_repeats(alternatives: list[tuple[syscall_table.Test, ...]]) -> Alternatives:
+    """Drop alternatives that another one covers: libseccomp refuses a rule that says nothing new."""
+    kept: list[tuple[syscall_table.Test, ...]] = []
+    for tests in sorted(set(alternatives), key=lambda tests: (len(tests), tests)):
+        if not any(_covers(other, tests) for other in kept):
+            kept.append(tests)
+    return tuple(kept)
+
+
+def _errno(name: str) -> int:
+    import errno
+
+    return int(getattr(errno, name)) if name else 0
+
+
+def _gaps(table: Table, arch: str) -> tuple[tuple[int, int], ...]:
+    """Return the ranges of numbers, both ends included, that no name has; the last one has no end."""
+    known = sorted(table.names(arch))
+    inner = [(low + 1, high - 1) for low, high in zip(known, known[1:], strict=False) if high - low > 1]
+    return (*inner, (known[-1] + 1, 0xFFFFFFFF))
+
+
+def compile_policy(policy: Policy) -> bytes:
+    """Return the BPF program of a policy. Raises HostError where pyseccomp or libseccomp is missing or too old."""
+    return _guard(policy) + _export(policy)
+
+
+def rule_count(policy: Policy) -> int:
+    """Return how many rules libseccomp gets: one for each alternative of each decision."""
+    return sum(len(decision.alternatives) for decision in policy.decisions)
+
+
+def _guard(policy: Policy) -> bytes:
+    """Return the instructions in front: architecture, x32, numbers that nothing is known about. See seccomp(2)."""
+    load, equal, at_least, above, answer = 0x20, 0x15, 0x35, 0x25, 0x06
+    enosys = (answer, 0, 0, _ERRNO | _errno("ENOSYS"))
+    code = [(load, 0, 0, 4), (equal, 1, 0, AUDIT_ARCH[policy.arch]), (answer, 0, 0, _KILL_PROCESS), (load, 0, 0, 0)]
+    if policy.arch == "x86_64":
+        # -1 is what syscall(-1) and a tracer's "skip this call" look like; every other number up here is x32.
+        code += [(at_least, 0, 2, _X32), (equal, 1, 0, 0xFFFFFFFF), (answer, 0, 0, _KILL_PROCESS)]
+    for low, high in policy.unknown:
+        code += [(at_least, 0, 2, low), (above, 1, 0, high), enosys]
+    return b"".join(_instruction(*parts) for parts in code)
+
+
+def _instruction(code: int, true: int, false: int, value: int) -> bytes:
+    import sys
+
+    return code.to_bytes(2, sys.byteorder) + bytes((true, false)) + value.to_bytes(4, sys.byteorder)
+
+
+def _export(policy: Policy) -> bytes:
+    """Let libseccomp write the part that decides by name and argument."""
+    pyseccomp = _library()
+    try:
+        pyseccomp.set_api(_NOTIFY_API)
+        native = pyseccomp.system_arch()
+        building = pyseccomp.SyscallFilter(_NOTIFY)
+        building.set_attr(pyseccomp.Attr.ACT_BADARCH, _KILL_PROCESS)
+        building.set_attr(pyseccomp.Attr.CTL_OPTIMIZE, _BINARY_TREE)
+        for decision in policy.decisions:
+            _add(pyseccomp, building, decision)
+        return _for_architecture(_exported(building), native, AUDIT_ARCH[policy.arch])
+    except (OSError, NotImplementedError) as error:
+        raise HostError(f"libseccomp cannot make the filter: {error}", hints=["libseccomp 2.5.0 or newer is needed"]) from error
+
+
+def _library() -> Any:
+    try:
+        import pyseccomp
+    except ImportError as error:
+        raise HostError("pyseccomp is missing: no filter can be made", hints=["pip install pyseccomp"]) from error
+    except RuntimeError as error:
+        hints = ["install libseccomp: apt install libseccomp2, dnf install libseccomp, apk add libseccomp"]
+        raise HostError("libseccomp.so.2 is missing: no filter can be made", hints=hints) from error
+    return pyseccomp
+
+
+def _add(pyseccomp: Any, building: Any, decision: Decision) -> None:
+    action = _ERRNO | decision.errno if decision.errno else _ALLOW
+    for tests in decision.alternatives:
+        args = [pyseccomp.Arg(arg, pyseccomp.MASKED_EQ, mask, value) for arg, mask, value in tests]
+        building.add_rule_exactly(action, decision.number, *args)
+
+
+def _exported(building: Any) -> bytes:
+    with open(os.memfd_create("filter", os.MFD_CLOEXEC), "r+b") as file:
+        building.export_bpf(file)
+        file.seek(0)
+        return file.read()
+
+
+def _for_architecture(program: bytes, native: int, wanted: int) -> bytes:
+    """Make a program that compares with one architecture compare with another: the numbers in it are that one's already."""
+    if native == wanted:
+        return program
+    return program.replace(_instruction(0x15, 0, 0, native)[4:], _instruction(0x15, 0, 0, wanted)[4:], 1)
