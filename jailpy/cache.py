@@ -15,20 +15,22 @@ import sys
 
 import jailpy
 
+try:  # hashlib would load OpenSSL, which costs milliseconds
+    if sys.version_info >= (3, 12):
+        from _sha2 import sha256 as _sha256
+    else:
+        from _sha256 import sha256 as _sha256
+except ImportError:
+    from hashlib import sha256 as _sha256
+
 LARGEST = 4 << 20
 MOST_FILES = 512
 _CHECKSUM = 64
 
 
 def digest(data: bytes) -> str:
-    """Return the SHA-256 of `data` in hexadecimal. `hashlib` would load OpenSSL, which costs milliseconds."""
-    for name in ("_sha2", "_sha256", "hashlib"):
-        try:
-            module = __import__(name)
-        except ImportError:
-            continue
-        return str(module.sha256(data).hexdigest())
-    raise ImportError("this Python has no SHA-256")
+    """Return the SHA-256 of `data` in hexadecimal."""
+    return str(_sha256(data).hexdigest())
 
 
 def folder() -> str | None:
@@ -40,8 +42,7 @@ def folder() -> str | None:
     for parent in _parents():
         path = parent + "/jailpy"
         try:
-            os.makedirs(path, 0o700, exist_ok=True)
-            if _ours(os.lstat(path), stat.S_IFDIR):
+            if _ours(_found_or_made(path), stat.S_IFDIR):
                 return path
         except OSError:
             continue
@@ -54,7 +55,7 @@ def load(kind: str, key: str) -> object | None:
     if path is None:
         return None
     try:
-        data = _read(path, _file_name(kind, key))
+        data = _read(f"{path}/{_file_name(kind, key)}")
     except OSError:
         return None
     body = data[_CHECKSUM:]
@@ -78,6 +79,14 @@ def store(kind: str, key: str, value: object) -> None:
         _write(path, _file_name(kind, key), digest(body).encode() + body)
     except OSError:
         return
+
+
+def _found_or_made(path: str) -> os.stat_result:
+    try:
+        return os.lstat(path)
+    except FileNotFoundError:
+        os.makedirs(path, 0o700, exist_ok=True)
+        return os.lstat(path)
 
 
 def _parents() -> list[str]:
@@ -109,15 +118,9 @@ def _file_name(kind: str, key: str) -> str:
     return f"{kind}-{digest(ascii((kind, key, version, sys.version)).encode())}"
 
 
-def _read(path: str, name: str) -> bytes:
-    """Return a file's content, b"" where the folder or the file is not ours alone."""
-    base = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        if not _ours(os.fstat(base), stat.S_IFDIR):
-            return b""
-        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=base)
-    finally:
-        os.close(base)
+def _read(path: str) -> bytes:
+    """Return a file's content, b"" where it is not ours alone."""
+    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         found = os.fstat(file)
         if not _ours(found, stat.S_IFREG) or found.st_size > LARGEST + _CHECKSUM:

@@ -5,6 +5,7 @@ Every function returns the converted value or raises `ValueError` whose text is 
 
 from __future__ import annotations
 
+from jailpy.profile.locate import is_name
 from jailpy.profile.values import (
     A_DURATION,
     A_SIZE,
@@ -260,7 +261,7 @@ def _hostname(key: Key, text: str) -> str:
 
 
 def _name(key: Key, text: str) -> str:
-    if not is_word(text, ".+-") or text[0] in ".+-" or len(text) > 64:
+    if not is_name(text):
         raise _fail(expected(key), text)
     return text
 

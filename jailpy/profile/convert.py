@@ -1,4 +1,4 @@
-"""A merged document to the Profile that the rest of the program reads. Parent side, pure, on the way of every start."""
+"""A merged document to the plain fields of a Profile, which marshal can keep, and to its digest. Parent side, pure."""
 
 from __future__ import annotations
 
@@ -12,26 +12,15 @@ if TYPE_CHECKING:
 
     from jailpy.profile.schema import Document
 
+_TABLES = ("require", "identity", "filesystem", "network", "seccomp", "landlock", "apparmor", "limits", "environment")
 
-def to_profile(document: dict[str, Any], digest: str, origin: str, loosened: tuple[str, ...]) -> model.Profile:
-    """Build the value. The document is complete, checked and converted: see merge and check."""
-    return model.Profile(
-        name=document["name"],
-        description=document["description"],
-        digest=digest,
-        origin=origin,
-        require=_table(model.Require, "require", document),
-        identity=_table(model.Identity, "identity", document),
-        filesystem=_filesystem(document),
-        network=_table(model.Network, "network", document),
-        seccomp=_table(model.Seccomp, "seccomp", document),
-        landlock=_table(model.Landlock, "landlock", document),
-        apparmor=_table(model.Apparmor, "apparmor", document),
-        limits=_table(model.Limits, "limits", document),
-        environment=_environment(document),
-        runtime=tuple(document["runtime"]),
-        loosened=loosened,
-    )
+
+def to_fields(document: Document, origin: str, loosened: tuple[str, ...]) -> dict[str, Any]:
+    """Return each table's values in the order of its fields. The document is complete, checked and converted."""
+    fields: dict[str, Any] = {table: _table(table, document) for table in _TABLES}
+    fields["head"] = (document["name"], document["description"], digest_of(document), origin)
+    fields["tail"] = (_plain("runtime", document["runtime"]), loosened)
+    return fields
 
 
 def digest_of(document: Document) -> str:
@@ -40,37 +29,25 @@ def digest_of(document: Document) -> str:
     return "sha256:" + cache.digest(ascii(plain).encode())
 
 
-def _table(kind: Any, table: str, document: dict[str, Any]) -> Any:
-    """Build one table's value: its fields are the keys' names."""
-    values = [document[f"{table}.{field}"] for field in kind._fields]
-    return kind(*[tuple(value) if isinstance(value, list) else value for value in values])
+def _table(table: str, document: Document) -> tuple[Any, ...]:
+    kind = getattr(model, table.title())
+    keys = [f"{table}.{field.rstrip('_')}" for field in kind._fields]
+    return tuple(_plain(key, document[key]) for key in keys)
 
 
-def _filesystem(document: dict[str, Any]) -> model.Filesystem:
-    return model.Filesystem(
-        root=document["filesystem.root"],
-        ro=_shows(document["filesystem.ro"]),
-        rw=_shows(document["filesystem.rw"]),
-        cow=_shows(document["filesystem.cow"]),
-        tmpfs=tuple(_tmpfs(entry) for entry in document["filesystem.tmpfs"]),
-        workdir=document["filesystem.workdir"],
-        proc=document["filesystem.proc"],
-        exec=document["filesystem.exec"],
-    )
+def _plain(key: str, value: Any) -> Any:
+    if key in ("filesystem.ro", "filesystem.rw", "filesystem.cow"):
+        return tuple(_show(*split_show(entry)) for entry in value)
+    if key == "filesystem.tmpfs":
+        return tuple(_tmpfs(*split_tmpfs(entry)) for entry in value)
+    if isinstance(value, dict):
+        return tuple(value.items())
+    return tuple(value) if isinstance(value, list) else value
 
 
-def _shows(entries: list[str]) -> tuple[model.Show, ...]:
-    return tuple(_show(*split_show(entry)) for entry in entries)
+def _show(source: str, destination: str) -> tuple[str, str]:
+    return source, clean_path(destination) if destination else ""
 
 
-def _show(source: str, destination: str) -> model.Show:
-    return model.Show(source, clean_path(destination) if destination else "")
-
-
-def _tmpfs(entry: str) -> model.Tmpfs:
-    destination, size = split_tmpfs(entry)
-    return model.Tmpfs(clean_path(destination), size)
-
-
-def _environment(document: dict[str, Any]) -> model.Environment:
-    return model.Environment(tuple(document["environment.pass"]), tuple(document["environment.set"].items()))
+def _tmpfs(destination: str, size: int | None) -> tuple[str, int | None]:
+    return clean_path(destination), size

@@ -1,6 +1,7 @@
 """The one door to profiles: a name or a path, and overrides, to a Profile. Parent side, on the way of every start.
 
-Nothing of the TOML parser is imported where the merged document is in the cache and its files have not changed since.
+Nothing but this module, `locate` and `model` is imported where the cache knows the profile, no file of it has changed
+since, and nothing is overridden.
 """
 
 from __future__ import annotations
@@ -8,8 +9,7 @@ from __future__ import annotations
 import os
 
 from jailpy import cache
-from jailpy.profile import locate
-from jailpy.profile.convert import to_profile
+from jailpy.profile import locate, model
 from jailpy.profile.locate import shadow_warning
 
 TYPE_CHECKING = False
@@ -18,23 +18,26 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jailpy.profile.merge import Override
-    from jailpy.profile.model import Profile
 
 __all__ = ["load", "shadow_warning"]
 
 
-def load(name_or_path: str, overrides: Sequence[Override] = ()) -> Profile:
+def load(name_or_path: str, overrides: Sequence[Override] = ()) -> model.Profile:
     """Return the resolved profile: files, then runtime presets, then overrides.
 
     Raises ProfileError with every problem of every file and override at once.
     """
     path = locate.resolve(name_or_path)
-    kept = _kept(path) or _resolve(name_or_path, path)
+    kept = _kept(path)
+    if kept is None:
+        from jailpy.profile.resolve import resolve
+
+        kept = resolve(name_or_path, path)
     if overrides or kept["document"]["runtime"]:
         from jailpy.profile.overrides import apply
 
-        return apply(kept, overrides)
-    return to_profile(kept["document"], kept["digest"], kept["origin"], kept["loosened"])
+        kept = {"fields": apply(kept, overrides)}
+    return _profile(kept["fields"])
 
 
 def _kept(path: str) -> dict[str, Any] | None:
@@ -43,7 +46,21 @@ def _kept(path: str) -> dict[str, Any] | None:
     return kept if kept is not None and all(locate.is_unchanged(stamp) for stamp in kept["stamps"]) else None
 
 
-def _resolve(name: str, path: str) -> dict[str, Any]:
-    from jailpy.profile.resolve import resolve
-
-    return resolve(name, path)
+def _profile(fields: dict[str, Any]) -> model.Profile:
+    """Build the value from the plain fields that `convert` made: tuples of each table's values, in their order."""
+    root, ro, rw, cow, tmpfs, *rest = fields["filesystem"]
+    shown = [tuple(model.Show(*pair) for pair in pairs) for pairs in (ro, rw, cow)]
+    private = tuple(model.Tmpfs(*pair) for pair in tmpfs)
+    return model.Profile(
+        *fields["head"],
+        model.Require(*fields["require"]),
+        model.Identity(*fields["identity"]),
+        model.Filesystem(root, *shown, private, *rest),
+        model.Network(*fields["network"]),
+        model.Seccomp(*fields["seccomp"]),
+        model.Landlock(*fields["landlock"]),
+        model.Apparmor(*fields["apparmor"]),
+        model.Limits(*fields["limits"]),
+        model.Environment(*fields["environment"]),
+        *fields["tail"],
+    )

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import os
 
-from jailpy.errors import ProfileError
-from jailpy.profile.values import is_word, printable
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import TypeAlias
+
+    from jailpy.errors import ProfileError
 
     Stamp: TypeAlias = tuple[str, int, int, int, int]
 
 BUILTIN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/profiles"
 RUNTIME_FOLDER = BUILTIN_FOLDER + "/runtimes"
 SUFFIX = ".toml"
+_NO_MARKS = {ord(mark): None for mark in "_.+-"}
 
 
 def user_folder() -> str:
@@ -41,7 +42,8 @@ def builtin_path(name: str) -> str:
 
 def is_name(text: str) -> bool:
     """Tell whether a text can name a profile: ASCII letters, digits and "_.+-", the first a letter, digit or "_"."""
-    return is_word(text, ".+-") and text[0] not in ".+-" and len(text) <= 64
+    inner = text.translate(_NO_MARKS)
+    return text.isascii() and len(text) <= 64 and text[:1] not in ".+-" and (not inner or inner.isalnum())
 
 
 def resolve(name: str, base: str = "") -> str:
@@ -50,7 +52,7 @@ def resolve(name: str, base: str = "") -> str:
     Raises ProfileError for a name that no profile has, and for a user's profile with the name of a built-in one.
     """
     if "\0" in name or not name:
-        raise ProfileError("profile: expected a name or a path, got an empty text or a NUL byte")
+        raise _error("profile: expected a name or a path, got an empty text or a NUL byte")
     if is_path(name):
         return os.path.join(base, name)
     builtin, own = builtin_path(name), f"{user_folder()}/{name}{SUFFIX}"
@@ -58,10 +60,7 @@ def resolve(name: str, base: str = "") -> str:
     if not is_name(name) or not (has_own or os.path.isfile(builtin)):
         raise _unknown(name)
     if has_own and os.path.isfile(builtin):
-        raise ProfileError(
-            f"profile {name}: {printable(own)} has the name of a built-in profile, which is never replaced",
-            hints=[f"rename {printable(own)}, or name it by its path: -p {printable(own)}"],
-        )
+        raise _shadows(name, own)
     return own if has_own else builtin
 
 
@@ -69,10 +68,11 @@ def shadow_warning(name: str) -> str | None:
     """Say that a file of the current directory has this name and is not what is used; None where there is none."""
     if is_path(name):
         return None
-    here = next((file for file in (name + SUFFIX, name) if os.path.isfile(file)), None)
-    if here is None:
+    here = next((file for file in (name + SUFFIX, name) if os.path.isfile(file)), "")
+    shown = _printable(here)
+    if not here:
         return None
-    return f"profile {printable(name)}: ./{printable(here)} is not used: a file is named by its path (-p ./{printable(here)})"
+    return f"profile {_printable(name)}: ./{shown} is not used: a file is named by its path (-p ./{shown})"
 
 
 def stamp_of(path: str, found: os.stat_result) -> Stamp:
@@ -97,19 +97,37 @@ def names(folder: str) -> list[str]:
     return sorted(file.removesuffix(SUFFIX) for file in files if file.endswith(SUFFIX))
 
 
+def _error(message: str, hints: Sequence[str] = ()) -> ProfileError:
+    from jailpy.errors import ProfileError
+
+    return ProfileError(message, hints=hints)
+
+
+def _printable(text: str) -> str:
+    from jailpy.profile.values import printable
+
+    return printable(text)
+
+
+def _shadows(name: str, own: str) -> ProfileError:
+    shown = _printable(own)
+    return _error(
+        f"profile {name}: {shown} has the name of a built-in profile, which is never replaced",
+        [f"rename {shown}, or name it by its path: -p {shown}"],
+    )
+
+
 def _unknown(name: str) -> ProfileError:
     known = [*names(BUILTIN_FOLDER), *names(user_folder())]
-    shown = printable(name)
-    hints = [f"known profiles: {', '.join(printable(each) for each in known)}"]
-    here = shadow_warning(name)
+    hints = [f"known profiles: {', '.join(_printable(each) for each in known)}"]
+    here, near = shadow_warning(name), nearest(name, known)
     if here:
         hints.insert(0, here)
-    near = nearest(name, known)
-    return ProfileError(f"profile {shown}: no profile has this name" + (f": did you mean {near}?" if near else ""), hints=hints)
+    return _error(f"profile {_printable(name)}: no profile has this name" + (f": did you mean {near}?" if near else ""), hints)
 
 
 def nearest(word: str, known: list[str]) -> str:
     """Return the known word most like this one, "" where none is."""
     import difflib
 
-    return printable(next(iter(difflib.get_close_matches(word, known, 1)), ""))
+    return _printable(next(iter(difflib.get_close_matches(word, known, 1)), ""))

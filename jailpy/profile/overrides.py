@@ -9,7 +9,7 @@ from jailpy.errors import ProfileError
 from jailpy.profile import combine, runtimes
 from jailpy.profile.check import convert
 from jailpy.profile.compare import loosened
-from jailpy.profile.convert import digest_of, to_profile
+from jailpy.profile.convert import to_fields
 from jailpy.profile.merge import Merged, Override, Part, add
 from jailpy.profile.schema import KEYS, NOT_SETTINGS
 from jailpy.profile.values import is_word, printable
@@ -19,13 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from jailpy.profile.model import Profile
-
 __all__ = ["Override", "apply", "from_text", "parse_set"]
 
 
-def apply(kept: dict[str, Any], overrides: Sequence[Override]) -> Profile:
-    """Return the profile with presets and overrides merged. Raises ProfileError with every problem."""
+def apply(kept: dict[str, Any], overrides: Sequence[Override]) -> dict[str, Any]:
+    """Return the fields of a profile with presets and overrides merged. Raises ProfileError with every problem."""
     problems: list[str] = []
     parts = [part for part in (_part(override, problems) for override in overrides) if part]
     merged = Merged(dict(kept["document"]), dict(kept["trail"]), problems)
@@ -34,7 +32,7 @@ def apply(kept: dict[str, Any], overrides: Sequence[Override]) -> Profile:
         add(merged, part)
     problems += [] if problems else combine.problems(merged)
     combine.refuse(problems, kept["document"]["name"])
-    return to_profile(merged.document, digest_of(merged.document), kept["origin"], loosened(kept["strict"], merged))
+    return to_fields(merged.document, kept["origin"], loosened(kept["strict"], merged))
 
 
 def from_text(key: str, text: str, spelling: str) -> Override:

@@ -7,7 +7,7 @@ import os
 from jailpy import cache
 from jailpy.profile import combine, locate
 from jailpy.profile.compare import loosened
-from jailpy.profile.convert import digest_of
+from jailpy.profile.convert import to_fields
 from jailpy.profile.document import is_settled, read_chain, read_file
 from jailpy.profile.merge import merge
 from jailpy.profile.schema import NOT_SETTINGS
@@ -32,9 +32,8 @@ def resolve(name: str, path: str) -> dict[str, Any]:
         "document": merged.document,
         "trail": merged.trail,
         "strict": strict.document,
-        "digest": digest_of(merged.document),
         "origin": os.path.abspath(path),
-        "loosened": loosened(strict.document, merged),
+        "fields": to_fields(merged.document, os.path.abspath(path), loosened(strict.document, merged)),
         "stamps": [file.stamp for file in (*files, *strict_files)] + code_stamps(),
     }
     if all(is_settled(stamp) for stamp in kept["stamps"]):
@@ -68,7 +67,7 @@ def _name(merged: Merged, file: File, problems: list[str]) -> None:
 def code_stamps() -> list[Stamp]:
     """Stamp the modules that read profiles: what an older version of them made of a file is not an answer."""
     folder = os.path.dirname(os.path.abspath(__file__))
-    files = [f"{folder}/{name}.py" for name in ("check", "combine", "compare", "document", "merge", "schema", "values")]
+    files = [f"{folder}/{name}.py" for name in ("check", "combine", "convert", "compare", "document", "merge", "schema", "values")]
     return [locate.stamp_of(file, os.stat(file)) for file in files]
 
 
