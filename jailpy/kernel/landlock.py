@@ -52,7 +52,7 @@ def create_ruleset(handled_fs: int, handled_net: int = 0, scoped: int = 0) -> in
     """
     attributes = _RulesetAttr(handled_fs, handled_net, scoped)
     size = 24 if scoped else 16 if handled_net else 8
-    return syscall(_SYS_create_ruleset, ctypes.byref(attributes), ctypes.c_size_t(size), 0, what="landlock_create_ruleset")
+    return syscall(_SYS_create_ruleset, ctypes.byref(attributes), ctypes.c_size_t(size), 0, what="create_ruleset")
 
 
 def add_path(ruleset: int, parent: int, access: int) -> None:
@@ -61,13 +61,13 @@ def add_path(ruleset: int, parent: int, access: int) -> None:
     Raises OSError: EINVAL for rights that the ruleset does not handle or that do not fit a file.
     """
     rule = _PathBeneath(access, parent)
-    syscall(_SYS_add_rule, ruleset, _RULE_PATH_BENEATH, ctypes.byref(rule), 0, what="landlock_add_rule")
+    syscall(_SYS_add_rule, ruleset, _RULE_PATH_BENEATH, ctypes.byref(rule), 0, what="add_rule")
 
 
 def add_port(ruleset: int, port: int, access: int) -> None:
     """Allow TCP rights on one port (ABI 4). Raises OSError."""
     rule = _NetPort(access, port)
-    syscall(_SYS_add_rule, ruleset, _RULE_NET_PORT, ctypes.byref(rule), 0, what="landlock_add_rule")
+    syscall(_SYS_add_rule, ruleset, _RULE_NET_PORT, ctypes.byref(rule), 0, what="add_rule")
 
 
 def restrict_self(ruleset: int, flags: int = 0) -> None:
@@ -75,4 +75,4 @@ def restrict_self(ruleset: int, flags: int = 0) -> None:
 
     Raises OSError: EPERM without no_new_privs, E2BIG beyond 16 nested rulesets.
     """
-    syscall(_SYS_restrict_self, ruleset, flags, what="landlock_restrict_self")
+    syscall(_SYS_restrict_self, ruleset, flags, what="restrict_self")

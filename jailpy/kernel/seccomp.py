@@ -60,7 +60,7 @@ _IOCTL_ID_VALID = 0x40082102
 
 
 class Notification(Frozen):
-    """One call that waits for an answer. `pid` is in the reader's pid namespace, 0 where it has none there."""
+    """One call that waits for an answer, which names its `id`. `pid` is in the reader's pid namespace, or 0."""
 
     id: int
     pid: int
@@ -123,24 +123,24 @@ def receive(descriptor: int) -> Notification | None:
     return Notification(found.id, found.pid, found.data.arch, found.data.nr, tuple(found.data.args))
 
 
-def respond(descriptor: int, id: int, error: int) -> bool:
+def respond(descriptor: int, cookie: int, error: int) -> bool:
     """Answer a call with an errno (positive); it is not made. False where its caller died meanwhile. Raises OSError."""
     if error <= 0:
         raise ValueError(f"an answer needs an errno above 0, not {error}")
-    return _send(descriptor, _Response(id=id, error=-error))
+    return _send(descriptor, _Response(id=cookie, error=-error))
 
 
-def let_through(descriptor: int, id: int) -> bool:
+def let_through(descriptor: int, cookie: int) -> bool:
     """Let the kernel make the call as it stands (SECCOMP_USER_NOTIF_FLAG_CONTINUE). False where its caller died.
 
     Never for a decision that hangs on memory a pointer names: the payload can change it afterwards. Raises OSError.
     """
-    return _send(descriptor, _Response(id=id, flags=_NOTIF_FLAG_CONTINUE))
+    return _send(descriptor, _Response(id=cookie, flags=_NOTIF_FLAG_CONTINUE))
 
 
-def id_valid(descriptor: int, id: int) -> bool:
+def id_valid(descriptor: int, cookie: int) -> bool:
     """Tell whether the caller behind a notification still waits for its answer. Raises OSError."""
-    return _ioctl(descriptor, _IOCTL_ID_VALID, ctypes.byref(ctypes.c_uint64(id)))
+    return _ioctl(descriptor, _IOCTL_ID_VALID, ctypes.byref(ctypes.c_uint64(cookie)))
 
 
 def _send(descriptor: int, response: _Response) -> bool:

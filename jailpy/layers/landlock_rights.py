@@ -1,4 +1,4 @@
-"""Landlock rights as bit sets: which ones a kernel's ABI knows, which ones a kind of path gets. Parent side, no kernel call.
+"""Landlock rights as bit sets: which ones a kernel's ABI knows, which ones a kind of path gets. Parent side, pure.
 
 The bits come from py-landlock; its import costs more than a jail, so they are kept on disk as marshal data. What is
 newer than the library stands in `_NEWER`. Everything is clamped to the ABI asked for: a kernel refuses a bit that it
@@ -30,7 +30,8 @@ _NEWER: Rights = {
 }
 _READ = ("read_file", "read_dir")
 _WRITE = (
-    "write_file", "truncate", "remove_dir", "remove_file", "make_dir", "make_reg", "make_sock", "make_fifo", "make_sym", "refer",
+    "write_file", "truncate", "remove_dir", "remove_file", "make_dir", "make_reg", "make_sock", "make_fifo", "make_sym",
+    "refer",
 )  # fmt: skip
 _ON_FILE = ("execute", "write_file", "read_file", "truncate", "ioctl_dev", "resolve_unix")
 _DEVICE = ("read_file", "write_file", "truncate", "ioctl_dev")
@@ -43,7 +44,11 @@ _COVERED: dict[str, tuple[str, tuple[str, ...], str]] = {
     "ioctl_dev": ("ioctl on devices", ("seccomp", "mount"), "the filter's list of ioctl requests and a minimal /dev"),
     "abstract_unix_socket": ("abstract Unix sockets", ("net",), "the network namespace"),
     "signal": ("signals", ("pid",), "the pid namespace"),
-    "resolve_unix": ("pathname Unix sockets", ("mount", "seccomp"), "a view without socket folders and, but for @unix, the filter"),
+    "resolve_unix": (
+        "pathname Unix sockets",
+        ("mount", "seccomp"),
+        "a view without socket folders, and the filter",
+    ),
     "bind_udp": ("UDP ports", ("net",), "the network namespace"),
     "connect_send_udp": ("UDP datagrams", ("net",), "the network namespace"),
 }
@@ -85,10 +90,11 @@ def on_file(access: int) -> int:
 def bits(names: Iterable[str]) -> int:
     """Return file rights by their names ("make_sock"). Raises ProfileError with every name that is none."""
     known = _rights()["fs"]
-    problems = [f"landlock.drop: {name!r} is no Landlock right: {', '.join(known)}" for name in names if name not in known]
+    names = set(names)
+    problems = [f"landlock.drop: {name!r} is no right: {', '.join(known)}" for name in sorted(names - known.keys())]
     if problems:
         raise ProfileError("the profile's Landlock rights cannot be used", problems)
-    return sum(known[name][0] for name in set(names))
+    return sum(known[name][0] for name in names)
 
 
 def missing(abi: int) -> tuple[tuple[str, str], ...]:

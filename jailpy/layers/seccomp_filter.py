@@ -11,6 +11,7 @@ the kernel computes its answer once, when the filter is loaded, and afterwards l
 
 from __future__ import annotations
 
+import itertools
 import os
 
 from jailpy import cache
@@ -139,7 +140,8 @@ def policy(
 
 def _unknown_names(table: Table, key: str, names: Iterable[str]) -> list[str]:
     known = [*table.numbers, *("@" + group for group in table.groups)]
-    return [f"seccomp.{key}: {name!r} is no system call or @group{_near(name, known)}" for name in names if name not in known]
+    unknown = [name for name in names if name not in known]
+    return [f"seccomp.{key}: {name!r} is no system call or @group{_near(name, known)}" for name in unknown]
 
 
 def _near(name: str, known: list[str]) -> str:
@@ -164,7 +166,7 @@ def _decisions(table: Table, rules: list[Rule], arch: str, record: bool) -> tupl
     """Merge the rules of each call: one decision for what is allowed, one for each errno."""
     merged: dict[tuple[str, str], list[tuple[syscall_table.Test, ...]]] = {}
     for rule in rules:
-        if rule.answer and record or table.number(rule.call, arch) < 0:
+        if (rule.answer and record) or table.number(rule.call, arch) < 0:
             continue
         merged.setdefault((rule.call, rule.answer), []).extend(rule.alternatives)
     for (call, answer), alternatives in merged.items():
@@ -203,7 +205,7 @@ def _errno(name: str) -> int:
 def _gaps(table: Table, arch: str) -> tuple[tuple[int, int], ...]:
     """Return the ranges of numbers, both ends included, that no name has; the last one has no end."""
     known = sorted(table.names(arch))
-    inner = [(low + 1, high - 1) for low, high in zip(known, known[1:], strict=False) if high - low > 1]
+    inner = [(low + 1, high - 1) for low, high in itertools.pairwise(known) if high - low > 1]
     return (*inner, (known[-1] + 1, 0xFFFFFFFF))
 
 
@@ -249,7 +251,8 @@ def _export(policy: Policy) -> bytes:
             _add(pyseccomp, building, decision)
         return _for_architecture(_exported(building), native, AUDIT_ARCH[policy.arch])
     except (OSError, NotImplementedError) as error:
-        raise HostError(f"libseccomp cannot make the filter: {error}", hints=["libseccomp 2.5.0 or newer is needed"]) from error
+        hints = ["libseccomp 2.5.0 or newer is needed"]
+        raise HostError(f"libseccomp cannot make the filter: {error}", hints=hints) from error
 
 
 def _library() -> Any:
@@ -278,7 +281,7 @@ def _exported(building: Any) -> bytes:
 
 
 def _for_architecture(program: bytes, native: int, wanted: int) -> bytes:
-    """Make a program that compares with one architecture compare with another: the numbers in it are that one's already."""
+    """Make a program compare with another architecture; the numbers in it are that one's already."""
     if native == wanted:
         return program
     return program.replace(_instruction(0x15, 0, 0, native)[4:], _instruction(0x15, 0, 0, wanted)[4:], 1)

@@ -81,7 +81,7 @@ _loaded: list[tuple[str, Table]] = []
 
 
 def load() -> Table:
-    """Return the table, from memory, the cache on disk, or the TOML files. Raises OSError or ValueError for broken ones."""
+    """Return the table, from memory, the cache on disk, or the TOML files. Raises OSError or ValueError for these."""
     key = signature()
     if not _loaded or _loaded[0][0] != key:
         found = cache.load("syscalls", key)
@@ -145,7 +145,6 @@ def _rule(rule: dict[str, Any]) -> tuple[object, ...]:
     for test in rule.get("where", ()):
         values = test.get("one_of") or {"": test["equals"]}
         names = names or tuple(test.get("one_of", ()))
-        alternatives = [
-            (*tests, (test["arg"], test.get("mask", LOW_HALF), value)) for tests in alternatives for value in values.values()
-        ]
+        choices = [(test["arg"], test.get("mask", LOW_HALF), value) for value in values.values()]
+        alternatives = [(*tests, choice) for tests in alternatives for choice in choices]
     return rule["call"], rule["reason"], tuple(alternatives), rule.get("answer", ""), tuple(rule.get("exec", ())), names
