@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LONGEST_TEXT = 4096
 _OFF_LIMITS = ("/proc", "/dev")
-_SHARED_MEMORY = "/dev/shm"
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a place in the jail
 
 
 def convert(key: Key, value: object) -> Value:
@@ -39,8 +39,7 @@ def convert(key: Key, value: object) -> Value:
         return _table(value)
     if key.kind == "list":
         return _list(key, value)
-    text = value if key.kind == "schema" else _text(value)
-    return _SCALARS[key.kind](key, text)
+    return _schema(value) if key.kind == "schema" else _SCALARS[key.kind](key, _text(value))
 
 
 def expected(key: Key) -> str:
@@ -109,16 +108,16 @@ def _number(key: Key, value: object) -> int | float:
     return float(value) if abs(value) < 1 << 64 else float("inf")
 
 
-def _in_range(key: Key, number: int | float) -> int | float:
+def _in_range(key: Key, number: float) -> int | float:
     """Refuse NaN as well: no comparison with it holds."""
     if key.low <= number <= key.high:
         return number
     low, high = key.low, key.high
     if key.kind == "size":
-        raise ValueError(f"expected a size from {format_size(int(low))} to {format_size(int(high))}, got {said(number)}")
+        raise _fail(f"a size from {format_size(int(low))} to {format_size(int(high))}", number)
     if key.kind == "duration":
-        raise ValueError(f"expected a duration from {format_duration(low)} to {int(high // 86400)} days, got {number!r} s")
-    raise ValueError(f"expected {expected(key).split(' or ')[0]} from {low} to {high}, got {said(number)}")
+        raise _fail(f"a duration from {format_duration(low)} to {int(high // 86400)} days", number)
+    raise _fail(f"{expected(key).split(' or ')[0]} from {low} to {high}", number)
 
 
 def _text(value: object) -> str:
@@ -163,7 +162,7 @@ def _entry(key: Key, entry: object) -> str:
 def _item(key: Key, text: str) -> str:
     if key.choices and text not in key.choices:
         raise ValueError(f"expected one of {', '.join(key.choices)}, got {said(text)}")
-    check = {"show": _show, "tmpfs": _tmpfs, "syscall": _syscall, "variable": _variable, "profile": _parent}.get(key.item)
+    check = _ENTRIES.get(key.item)
     return check(text) if check else text
 
 
@@ -198,7 +197,7 @@ def _destination(path: str) -> None:
         raise ValueError('expected a destination below "/": the root itself is set by filesystem.root')
     for taken in _OFF_LIMITS:
         if clean == taken or clean.startswith(taken + "/"):
-            raise ValueError(f'expected a destination outside {taken}, which is JailPy\'s own, got {said(path)}')
+            raise ValueError(f"expected a destination outside {taken}, which is JailPy's own, got {said(path)}")
 
 
 def _syscall(text: str) -> str:
@@ -225,10 +224,14 @@ def _table(value: object) -> dict[str, str]:
     return {_variable(_text(name)): _text(text) for name, text in value.items()}
 
 
-def _schema(_key: Key, value: object) -> int:
+def _schema(value: object) -> int:
     if value is not True and value == 1 and isinstance(value, int):
         return 1
     raise _fail("1, the only version of this format", value)
+
+
+def _any(key: Key, text: str) -> str:
+    return text
 
 
 def _choice(key: Key, text: str) -> str:
@@ -266,18 +269,16 @@ def _name(key: Key, text: str) -> str:
     return text
 
 
-
-
 def _apparmor(key: Key, text: str) -> str:
     if not text or not text.isprintable() or " " in text or len(text) > 255:
         raise _fail(expected(key), text)
     return text
 
 
+_ENTRIES = {"show": _show, "tmpfs": _tmpfs, "syscall": _syscall, "variable": _variable, "profile": _parent}
 _SCALARS = {
-    "schema": _schema,
     "name": _name,
-    "text": lambda _key, text: text,
+    "text": _any,
     "choice": _choice,
     "root": _root,
     "directory": _directory,

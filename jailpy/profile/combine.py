@@ -81,9 +81,8 @@ def _too_large(document: Document) -> Iterator[tuple[str, str, str]]:
     disk = number(document, "limits.disk")
     if sum(sizes) > disk:
         last = next(entry for entry in reversed(entries(document, "filesystem.tmpfs")) if split_tmpfs(entry)[1])
-        yield "filesystem.tmpfs", last, (
-            f"expected sizes of at most limits.disk ({format_size(disk)}) together, got {format_size(sum(sizes))}"
-        )
+        words = f"expected sizes of at most limits.disk ({format_size(disk)}) together, got {format_size(sum(sizes))}"
+        yield "filesystem.tmpfs", last, words
 
 
 def _writable_settings(document: Document) -> Iterator[tuple[str, str, str]]:

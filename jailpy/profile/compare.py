@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from jailpy.profile.schema import Document, Key, Value
 
 LOOSER, TIGHTER, DIFFERENT = "looser", "tighter", "different"
-_DESCRIBES = ("schema", "name", "description", "extends", "runtime")
+_DESCRIBES = ("schema", "name", "description", "extends")
 
 
 class Change(Frozen):
@@ -89,7 +89,10 @@ def _variable(table: dict[str, str], name: str) -> str:
 def _way(key: Key, before: Value, after: Value) -> str:
     if key.looser == "never":
         return DIFFERENT
-    return LOOSER if _looseness(key, after) > _looseness(key, before) else TIGHTER if _is_ordered(key, before, after) else DIFFERENT
+    old, new = _looseness(key, before), _looseness(key, after)
+    if new == old:
+        return DIFFERENT
+    return LOOSER if new > old else TIGHTER
 
 
 def _looseness(key: Key, value: Value) -> float:
@@ -100,12 +103,8 @@ def _looseness(key: Key, value: Value) -> float:
 
 
 def _unlisted(key: Key) -> float:
-    """Place a value that is no choice: a folder as root beyond the last, an AppArmor profile's name beside the first."""
+    """Place a value that is no choice: a folder as root beyond the last, an AppArmor profile's name by the first."""
     return len(key.choices) if key.kind == "root" else 0
-
-
-def _is_ordered(key: Key, before: Value, after: Value) -> bool:
-    return _looseness(key, before) != _looseness(key, after)
 
 
 def _origin(trail: Trail, change: Change) -> str:

@@ -25,8 +25,8 @@ def to_fields(document: Document, origin: str, loosened: tuple[str, ...]) -> dic
 
 def digest_of(document: Document) -> str:
     """Return "sha256:..." over a document; the same on every Python and whatever the order of its keys."""
-    plain = sorted((key, sorted(value.items()) if isinstance(value, dict) else value) for key, value in document.items())
-    return "sha256:" + cache.digest(ascii(plain).encode())
+    plain = {key: sorted(value.items()) if isinstance(value, dict) else value for key, value in document.items()}
+    return "sha256:" + cache.digest(ascii(sorted(plain.items())).encode())
 
 
 def _table(table: str, document: Document) -> tuple[Any, ...]:

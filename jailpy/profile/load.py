@@ -15,9 +15,11 @@ from jailpy.profile.locate import shadow_warning
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+    from typing import Any, TypeAlias
 
     from jailpy.profile.merge import Override
+
+    Pairs: TypeAlias = tuple[Any, ...]
 
 __all__ = ["load", "shadow_warning"]
 
@@ -48,19 +50,27 @@ def _kept(path: str) -> dict[str, Any] | None:
 
 def _profile(fields: dict[str, Any]) -> model.Profile:
     """Build the value from the plain fields that `convert` made: tuples of each table's values, in their order."""
-    root, ro, rw, cow, tmpfs, *rest = fields["filesystem"]
-    shown = [tuple(model.Show(*pair) for pair in pairs) for pairs in (ro, rw, cow)]
-    private = tuple(model.Tmpfs(*pair) for pair in tmpfs)
+    name, description, digest, origin = fields["head"]
+    runtime, loosened = fields["tail"]
     return model.Profile(
-        *fields["head"],
+        name,
+        description,
+        digest,
+        origin,
         model.Require(*fields["require"]),
         model.Identity(*fields["identity"]),
-        model.Filesystem(root, *shown, private, *rest),
+        _filesystem(*fields["filesystem"]),
         model.Network(*fields["network"]),
         model.Seccomp(*fields["seccomp"]),
         model.Landlock(*fields["landlock"]),
         model.Apparmor(*fields["apparmor"]),
         model.Limits(*fields["limits"]),
         model.Environment(*fields["environment"]),
-        *fields["tail"],
+        runtime,
+        loosened,
     )
+
+
+def _filesystem(root: str, ro: Pairs, rw: Pairs, cow: Pairs, tmpfs: Pairs, *rest: Any) -> model.Filesystem:
+    ro, rw, cow = [tuple([model.Show(*pair) for pair in pairs]) for pairs in (ro, rw, cow)]
+    return model.Filesystem(root, ro, rw, cow, tuple([model.Tmpfs(*pair) for pair in tmpfs]), *rest)

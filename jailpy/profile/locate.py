@@ -123,7 +123,8 @@ def _unknown(name: str) -> ProfileError:
     here, near = shadow_warning(name), nearest(name, known)
     if here:
         hints.insert(0, here)
-    return _error(f"profile {_printable(name)}: no profile has this name" + (f": did you mean {near}?" if near else ""), hints)
+    guess = f": did you mean {near}?" if near else ""
+    return _error(f"profile {_printable(name)}: no profile has this name{guess}", hints)
 
 
 def nearest(word: str, known: list[str]) -> str:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Part(Frozen):
     """What one file, preset or option says: converted values by dotted key.
 
-    `label` names it in `loosened` ("profile grade", "--memory 1G"); `where` gives "file:line" or the option for a key or
-    for an entry of a list ("filesystem.ro[2]").
+    `label` names it in `loosened` ("profile grade", "--memory 1G"); `where` gives "file:line" or the option for a key
+    or for an entry of a list ("filesystem.ro[2]").
     """
 
     label: str
@@ -99,7 +99,7 @@ def _remove(key: str, entries: list[str], what: str, known: bool) -> bool:
         found = [entry for entry in entries if entry == what or entry.startswith(what + ":")]
     for entry in found:
         entries.remove(entry)
-    return bool(found) or known and bool(KEYS[key].choices)
+    return bool(found) or (known and bool(KEYS[key].choices))
 
 
 def _not_removed(key: str, entry: str) -> str:

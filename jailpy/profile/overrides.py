@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-__all__ = ["Override", "apply", "from_text", "parse_set"]
+    from jailpy.profile.schema import Document
+
+_LONGEST_INTEGER = 20
+__all__ = ["Override", "apply", "effective", "from_text", "parse_set"]
 
 
 def apply(kept: dict[str, Any], overrides: Sequence[Override]) -> dict[str, Any]:
@@ -33,6 +36,14 @@ def apply(kept: dict[str, Any], overrides: Sequence[Override]) -> dict[str, Any]
     problems += [] if problems else combine.problems(merged)
     combine.refuse(problems, kept["document"]["name"])
     return to_fields(merged.document, kept["origin"], loosened(kept["strict"], merged))
+
+
+def effective(document: Document) -> Document:
+    """Return a document with the presets that it names merged in. Raises ProfileError."""
+    merged = Merged(dict(document), {}, [])
+    _add_runtimes(merged, [])
+    combine.refuse(merged.problems, str(document["name"]))
+    return merged.document
 
 
 def from_text(key: str, text: str, spelling: str) -> Override:
@@ -108,7 +119,7 @@ def _add_runtimes(merged: Merged, parts: list[Part]) -> None:
 def _number(text: str) -> object:
     """Read an option's number; what is none stays a text, which the table then refuses in words."""
     try:
-        return int(text) if text.lstrip("-").isascii() and text.lstrip("-").isdigit() and len(text) < 20 else float(text)
+        return int(text) if is_word(text.lstrip("-")) and len(text) < _LONGEST_INTEGER else float(text)
     except ValueError:
         return text
 
@@ -130,6 +141,6 @@ def _toml_value(written: str) -> object:
 def _is_plain(written: str) -> bool:
     """Tell whether a value is no TOML but a plain integer, so that the parser need not be imported for it."""
     if written.isdigit():
-        return written.isascii() and len(written) < 20 and (written[0] != "0" or written == "0")
+        return written.isascii() and len(written) < _LONGEST_INTEGER and (written[0] != "0" or written == "0")
     looks = is_word(written, "@/.-") and written not in ("true", "false", "inf", "nan")
-    return looks and (written[0].isalpha() or written[:1] in "@/" or is_word(written) and written[-1] in "KMGTsmhB")
+    return looks and (written[0].isalpha() or written[:1] in "@/" or (is_word(written) and written[-1] in "KMGTsmhB"))

@@ -20,15 +20,17 @@ if TYPE_CHECKING:
     from jailpy.profile.document import File
     from jailpy.profile.locate import Stamp
     from jailpy.profile.merge import Merged
+    from jailpy.profile.schema import Document
 
 STRICT = "strict"
+_READERS = ("check", "combine", "compare", "convert", "document", "merge", "schema", "values")
 
 
 def resolve(name: str, path: str) -> dict[str, Any]:
     """Read, merge and check a profile, and keep the answer. Raises ProfileError with every problem."""
     merged, files = _merged(name)
     strict, strict_files = (merged, []) if path == locate.builtin_path(STRICT) else _merged(STRICT)
-    kept = {
+    kept: dict[str, Any] = {
         "document": merged.document,
         "trail": merged.trail,
         "strict": strict.document,
@@ -39,6 +41,11 @@ def resolve(name: str, path: str) -> dict[str, Any]:
     if all(is_settled(stamp) for stamp in kept["stamps"]):
         cache.store("profile", os.path.abspath(path), kept)
     return kept
+
+
+def document_of(name_or_path: str) -> Document:
+    """Return the merged document of a profile, straight from its files. Raises ProfileError with every problem."""
+    return _merged(name_or_path)[0].document
 
 
 def _merged(name: str) -> tuple[Merged, list[File]]:
@@ -53,7 +60,7 @@ def _merged(name: str) -> tuple[Merged, list[File]]:
 
 
 def _name(merged: Merged, file: File, problems: list[str]) -> None:
-    """Set the keys that are not inherited. A user's profile answers to its own name only."""
+    """Set the keys that are not inherited. A user's profile answers to its own name, and never to a built-in one's."""
     stem = os.path.basename(file.path).removesuffix(locate.SUFFIX)
     values = file.part.values
     name = values.get("name", stem)
@@ -61,13 +68,15 @@ def _name(merged: Merged, file: File, problems: list[str]) -> None:
         problems.append(f"{printable(file.path)}: name: expected a name, for the file's own name cannot be one")
     if os.path.dirname(file.path) in (locate.user_folder(), locate.BUILTIN_FOLDER) and name != stem:
         problems.append(f'{file.part.place("name")}: name: expected "{printable(stem)}", as the file is named')
+    if os.path.dirname(file.path) == locate.user_folder() and os.path.isfile(locate.builtin_path(stem)):
+        problems.append(f"{printable(file.path)}: expected another file name: {stem} is a built-in profile")
     merged.document.update(name=name, description=values.get("description", ""))
 
 
 def code_stamps() -> list[Stamp]:
     """Stamp the modules that read profiles: what an older version of them made of a file is not an answer."""
     folder = os.path.dirname(os.path.abspath(__file__))
-    files = [f"{folder}/{name}.py" for name in ("check", "combine", "convert", "compare", "document", "merge", "schema", "values")]
+    files = [f"{folder}/{name}.py" for name in _READERS]
     return [locate.stamp_of(file, os.stat(file)) for file in files]
 
 
@@ -77,7 +86,11 @@ def resolve_fragment(path: str) -> dict[str, Any]:
     file = read_file(path, problems, "runtime")
     combine.refuse(problems, path)
     assert file is not None
-    kept = {"values": file.part.values, "where": file.part.where, "stamps": [file.stamp, *code_stamps()]}
+    kept: dict[str, Any] = {
+        "values": file.part.values,
+        "where": file.part.where,
+        "stamps": [file.stamp, *code_stamps()],
+    }
     for key in NOT_SETTINGS:
         file.part.values.pop(key, None)
     if all(is_settled(stamp) for stamp in kept["stamps"]):

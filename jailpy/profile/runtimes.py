@@ -41,16 +41,19 @@ def part(name: str, document: Document, preview: Document) -> Part:
     fragment = _fragment(f"{locate.RUNTIME_FOLDER}/{name}{locate.SUFFIX}")
     meaning = _meaning(document, preview)
     values: Document = {}
-    for key, value in fragment["values"].items():
-        if key.startswith("limits."):
-            value = _floor(value, document[key])
-        elif isinstance(value, list):
-            value = _shown([_expand(entry, meaning) for entry in value], preview)
-        elif isinstance(value, dict):
-            value = {variable: _expand(text, meaning) for variable, text in value.items()}
+    for key, said in fragment["values"].items():
+        value = _floor(said, document[key]) if key.startswith("limits.") else _meant(said, meaning, preview)
         if value != document[key]:
             values[key] = _again(key, value)
     return Part(f"runtime {name}", values, fragment["where"])
+
+
+def _meant(said: Value, meaning: dict[str, str], preview: Document) -> Value:
+    if isinstance(said, list):
+        return _shown([_expand(entry, meaning) for entry in said], preview)
+    if isinstance(said, dict):
+        return {variable: _expand(text, meaning) for variable, text in said.items()}
+    return said
 
 
 def _again(key: str, value: Value) -> Value:

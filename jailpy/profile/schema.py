@@ -50,21 +50,21 @@ class Key(Frozen):
     option: str = ""
 
 
-def _size(name: str, default: int, doc: str, low: int, option: str = "", off: bool = False) -> Key:
+def _size(name: str, default: int, doc: str, low: int, *, option: str = "", off: bool = False) -> Key:
     return Key(f"limits.{name}", "size", default, doc, "more", low=low, off=off, unit="bytes", option=option)
 
 
 def _duration(name: str, default: float | None, doc: str) -> Key:
-    key = f"limits.{name}"
-    high = LONGEST_DURATION
-    return Key(key, "duration", default, doc, "more", low=0.001, high=high, off=True, unit="seconds", option=f"--{name}")
+    key, option = f"limits.{name}", f"--{name}"
+    return Key(key, "duration", default, doc, "more", 0.001, LONGEST_DURATION, off=True, unit="seconds", option=option)
 
 
-def _count(name: str, default: int, doc: str, low: int, high: int, option: str = "", off: bool = False) -> Key:
+def _count(name: str, default: int, doc: str, bounds: tuple[int, int], *, option: str = "", off: bool = False) -> Key:
+    low, high = bounds
     return Key(f"limits.{name}", "integer", default, doc, "more", low=low, high=high, off=off, option=option)
 
 
-def _list(name: str, default: list[str], doc: str, item: str, looser: str = "added", option: str = "") -> Key:
+def _list(name: str, default: list[str], doc: str, item: str, looser: str = "added", *, option: str = "") -> Key:
     choices = {"layer": LAYERS, "right": LANDLOCK_RIGHTS, "runtime": RUNTIMES}.get(item, ())
     return Key(name, "list", default, doc, looser, item=item, choices=choices, option=option)
 
@@ -79,12 +79,14 @@ _HEAD = (
     Key("description", "text", "", "One sentence: what the profile is for. Not inherited."),
     _list("extends", [], "Profiles that this one starts from: names, or paths relative to this file. Each file is "
           "applied once, parents first, in this order.", "profile", "never"),
-    _list("runtime", [], "Presets that make a language runtime fit the limits.", "runtime", "never", "--runtime"),
+    _list("runtime", [], "Presets that make a language runtime fit the limits.", "runtime", "never",
+          option="--runtime"),
 )  # fmt: skip
 
 _WHO = (
     _list("require.layers", [layer for layer in LAYERS if layer != "apparmor"],
-          "Layers that must hold: where the host cannot enforce one, nothing runs (exit status 125).", "layer", "removed"),
+          "Layers that must hold: where the host cannot enforce one, nothing runs (exit status 125).", "layer",
+          "removed"),
     _list("require.prefer", ["apparmor"], "Layers used where the host has them, and reported where it has not. A layer "
           "in neither list is off.", "layer", "removed"),
     Key("identity.uid", "integer", 1000, "User id inside the jail.", low=1, high=2**32 - 2),
@@ -92,18 +94,20 @@ _WHO = (
     Key("identity.hostname", "hostname", "jail", "Host name inside the jail."),
 )  # fmt: skip
 
+_PRIVATE = ["/tmp", "/work", "/dev/shm"]  # noqa: S108 - places in the jail
 _WHERE = (
-    Key("filesystem.root", "root", "system", '"system" (the host\'s /usr and its like, read-only), "empty", or the path '
-        "of a folder that holds a root filesystem.", "later", choices=("empty", "system")),
+    Key("filesystem.root", "root", "system", '"system" (the host\'s /usr and its like, read-only), "empty", or the '
+        "path of a folder that holds a root filesystem.", "later", choices=("empty", "system")),
     _list("filesystem.ro", [], "Host paths shown read-only.", "show", option="--ro"),
     _list("filesystem.rw", [], "Host folders shown read-write: what is written there is bounded by `limits.file_size` "
           "only.", "show", option="--rw"),
     _list("filesystem.cow", [], "Host paths shown copy-on-write: the payload may write, the host never changes.",
           "show", option="--cow"),
-    _list("filesystem.tmpfs", ["/tmp", "/work", "/dev/shm"], "Empty private folders. They share `limits.disk`; one with "
-          "a size of its own is a part of it.", "tmpfs", "never", "--tmpfs"),
+    _list("filesystem.tmpfs", _PRIVATE, "Empty private folders. They share `limits.disk`; one "
+          "with a size of its own is a part of it.", "tmpfs", "never",
+          option="--tmpfs"),
     Key("filesystem.workdir", "directory", "/work", "Working directory of the command.", option="--workdir"),
-    _choice("filesystem.proc", ("none", "private"), "private", 'A /proc of the jail\'s own processes, or none.'),
+    _choice("filesystem.proc", ("none", "private"), "private", "A /proc of the jail's own processes, or none."),
     _choice("filesystem.exec", ("none", "system", "any"), "system", 'What may be executed: anything ("any"), system '
             'paths and what `ro` shows ("system"), nothing after the first program ("none").'),
     _choice("network.mode", ("none", "loopback", "host"), "none", 'No interface at all, a loopback of its own, or the '
@@ -117,30 +121,32 @@ _KERNEL = (
             '("kill"), EPERM and a line in the report ("errno"), only the line ("record": it is let through).'),
     _list("landlock.drop", [], "Landlock rights granted nowhere, beyond what [filesystem] and [network] leave.",
           "right", "removed"),
-    Key("apparmor.profile", "apparmor", "auto", '"auto" (jailpy-NAME where it is loaded), "off", or the name of a loaded '
-        "AppArmor profile.", "later", choices=("auto", "off")),
+    Key("apparmor.profile", "apparmor", "auto", '"auto" (jailpy-NAME where it is loaded), "off", or the name of a '
+        "loaded AppArmor profile.", "later", choices=("auto", "off")),
 )  # fmt: skip
 
 _LIMITS = (
     _duration("wall", 10.0, "Time from exec to end."),
     _duration("cpu", 5.0, "Processor time of all processes together."),
     _duration("idle", None, "Ends a run without output and without more than 1 ms of processor time for this long."),
-    _size("memory", 256 << 20, "Memory of the whole run, its tmpfs pages included.", 1 << 20, "--memory", off=True),
+    _size("memory", 256 << 20, "Memory of the whole run, its tmpfs pages included.", 1 << 20, option="--memory",
+          off=True),
     _size("swap", 0, "Swap on top of `memory`.", 0),
-    _count("processes", 32, "Processes and threads at one time.", 1, 1 << 22, "--processes", off=True),
-    _count("open_files", 64, "Open descriptors of one process.", 8, 1 << 20, "--open-files"),
-    _size("file_size", 64 << 20, "Size of one file that the payload writes (SIGXFSZ beyond it).", 0, "--file-size", True),
-    _size("disk", 64 << 20, "All writable places of the jail's own together (tmpfs, cow).", 4096, "--disk"),
-    _size("stack", 8 << 20, "Stack of a process's first thread.", 64 << 10, "--stack"),
-    _count("inodes", 16384, "Files and folders in the jail's own writable places.", 16, 1 << 31),
-    _size("output", 16 << 20, "Standard output and standard error together.", 0, "--output", off=True),
+    _count("processes", 32, "Processes and threads at one time.", (1, 1 << 22), option="--processes", off=True),
+    _count("open_files", 64, "Open descriptors of one process.", (8, 1 << 20), option="--open-files"),
+    _size("file_size", 64 << 20, "Size of one file that the payload writes (SIGXFSZ beyond).", 0, option="--file-size",
+          off=True),
+    _size("disk", 64 << 20, "All writable places of the jail's own together (tmpfs, cow).", 4096, option="--disk"),
+    _size("stack", 8 << 20, "Stack of a process's first thread.", 64 << 10, option="--stack"),
+    _count("inodes", 16384, "Files and folders in the jail's own writable places.", (16, 1 << 31)),
+    _size("output", 16 << 20, "Standard output and standard error together.", 0, option="--output", off=True),
     Key("limits.cpus", "number", 1.0, "Processors' worth of time.", "more", low=0.01, high=4096, off=True,
         option="--cpus"),
 )  # fmt: skip
 
 _ENVIRONMENT = (
     _list("environment.pass", ["LANG", "LC_ALL", "TZ"], "Variables passed on from the caller where they are set. A "
-          "later `set` of the same name replaces the entry.", "variable", "added", "--env"),
+          "later `set` of the same name replaces the entry.", "variable", "added", option="--env"),
     Key("environment.set", "table", {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/work"}, "Variables set to these "
         "values. Merged name by name; a later `pass` of the same name replaces the entry.", option="--env"),
 )  # fmt: skip

@@ -9,8 +9,9 @@ LARGEST_SIZE = 2**60
 LONGEST_DURATION = 3650 * 86400.0
 
 _SIZE_UNITS = (("T", 1 << 40), ("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10))
-_SIZES = {name: 1 << 10 * power for power, unit in enumerate("kmgt", 1) for name in (unit, unit + "ib")} | {"": 1, "b": 1}
+_SIZES = {"": 1, "b": 1, **{unit + end: 1 << 10 * power for power, unit in enumerate("kmgt", 1) for end in ("", "ib")}}
 _DURATIONS = (("h", 3600.0), ("m", 60.0), ("s", 1.0), ("ms", 0.001))
+_LONGEST_NUMBER = 32
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _DECIMAL = frozenset("0123456789.")
 
@@ -115,7 +116,7 @@ def _split_number(text: str) -> tuple[str, str]:
 
 def _number(digits: str, expected: str) -> float | int:
     """Read a decimal number of a length that no honest value exceeds. Raises ValueError with `expected`."""
-    if len(digits) > 32 or digits.count(".") > 1 or digits == ".":
+    if len(digits) > _LONGEST_NUMBER or digits.count(".") > 1 or digits == ".":
         raise ValueError(expected)
     return float(digits) if "." in digits else int(digits)
 
