@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 
 import pytest
@@ -25,6 +26,18 @@ def need_tool():
         pytest.skip(reason)
 
     return find
+
+
+@pytest.fixture(scope="session")
+def jailpy(tmp_path_factory):
+    """Return the path of a `jailpy` command that runs the package under test with this interpreter."""
+    import jailpy as package
+
+    root = os.path.dirname(os.path.dirname(os.path.abspath(package.__file__)))
+    script = tmp_path_factory.mktemp("bin") / "jailpy"
+    script.write_text(f'#!/bin/sh\nPYTHONPATH="{root}" exec "{sys.executable}" -P -m jailpy "$@"\n')
+    script.chmod(0o755)
+    return str(script)
 
 
 def pytest_collection_modifyitems(items):

@@ -24,15 +24,6 @@ def expected(name):
         return re.search(r"expect: (\w+)", file.read())[1]
 
 
-@pytest.fixture(scope="module")
-def jailpy(tmp_path_factory):
-    """A `jailpy` of this interpreter, for the judge's JAILPY."""
-    script = tmp_path_factory.mktemp("bin") / "jailpy"
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m jailpy "$@"\n')
-    script.chmod(0o755)
-    return str(script)
-
-
 def judge(jailpy, *paths):
     return subprocess.run(
         [sys.executable, os.path.join(FOLDER, "judge"), *paths],
