@@ -203,6 +203,11 @@ def _destination(path: str) -> None:
 def _syscall(text: str) -> str:
     if not is_word(text.removeprefix("@"), "-" if text.startswith("@") else "") or len(text) > 64:
         raise _fail("a system call's name or an @group", text)
+    from jailpy.profile import syscall_names
+
+    wrong = syscall_names.problem(text)
+    if wrong:
+        raise ValueError(wrong)
     return text
 
 

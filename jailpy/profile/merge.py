@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from jailpy.frozen import Frozen
 from jailpy.profile.schema import KEYS, NOT_SETTINGS, defaults
+from jailpy.profile.values import clean_path, printable, split_show, split_tmpfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def merge(parts: list[Part]) -> Merged:
     merged = Merged({}, {}, [])
     for part in parts:
         add(merged, part)
-    return Merged({**defaults(), **merged.document}, merged.trail, merged.problems)
+    return Merged(_with_defaults(merged.document), merged.trail, merged.problems)
 
 
 def add(merged: Merged, part: Part) -> None:
@@ -69,6 +70,7 @@ def add(merged: Merged, part: Part) -> None:
             merged.document[key] = value
             merged.trail[key] = (part.label, part.place(key))
     _settle_variables(merged, part)
+    _settle_private(merged.document, part.values)
 
 
 def _add_entries(merged: Merged, part: Part, key: str, entries: list[str]) -> None:
@@ -103,8 +105,6 @@ def _remove(key: str, entries: list[str], what: str, known: bool) -> bool:
 
 
 def _not_removed(key: str, entry: str) -> str:
-    from jailpy.profile.values import printable
-
     words = f'expected an entry "{printable(entry[1:])}" before "{printable(entry)}" removes it'
     if key == "seccomp.allow":
         words += "; what a group allows is denied by seccomp.deny"
@@ -119,6 +119,20 @@ def _add_variables(merged: Merged, part: Part, key: str, variables: dict[str, st
     merged.trail[key] = (part.label, part.place(key))
 
 
+def _with_defaults(said: Document) -> Document:
+    """Fill in what no part says. A default gives way to a variable, and to a place, that a part names."""
+    document = {**defaults(), **said}
+    passed, given = document["environment.pass"], document["environment.set"]
+    if isinstance(passed, list) and isinstance(given, dict):
+        if "environment.set" in said:
+            document["environment.pass"] = [name for name in passed if name not in given]
+        else:
+            document["environment.set"] = {name: value for name, value in given.items() if name not in passed}
+    if "filesystem.tmpfs" not in said:
+        _settle_private(document, said)
+    return document
+
+
 def _settle_variables(merged: Merged, part: Part) -> None:
     """Let the later of `pass` and `set` win for a variable that both name; in one part, `set` does."""
     passed, given = part.values.get("environment.pass"), part.values.get("environment.set")
@@ -130,3 +144,30 @@ def _settle_variables(merged: Merged, part: Part) -> None:
             merged.document[key] = {name: value for name, value in held.items() if name not in gone}
         elif isinstance(held, list) and not gone.isdisjoint(held):
             merged.document[key] = [name for name in held if name not in gone]
+
+
+def _settle_private(document: Document, said: Document) -> None:
+    """Let what a part shows at a place, or a size that it gives, replace the private folder that was there before."""
+    own = _private(said)
+    taken = {*_shown(said), *own}
+    held = document.get("filesystem.tmpfs")
+    if isinstance(held, list) and taken:
+        document["filesystem.tmpfs"] = [
+            entry for entry in held if entry in own.values() or clean_path(split_tmpfs(entry)[0]) not in taken
+        ]
+
+
+def _private(said: Document) -> dict[str, str]:
+    """Return the private folders that a part asks for: destination to entry."""
+    entries = said.get("filesystem.tmpfs")
+    asked = [entry for entry in entries if not entry.startswith("!")] if isinstance(entries, list) else []
+    return {clean_path(split_tmpfs(entry)[0]): entry for entry in asked}
+
+
+def _shown(said: Document) -> list[str]:
+    """Return the destinations that a part spells out for what it shows of the host."""
+    lists = [said.get(key) for key in ("filesystem.ro", "filesystem.rw", "filesystem.cow")]
+    pairs = [
+        split_show(entry) for entries in lists if isinstance(entries, list) for entry in entries if entry[0] != "!"
+    ]
+    return [clean_path(destination or source) for source, destination in pairs if (destination or source)[0] == "/"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from jailpy.errors import ProfileError
 from jailpy.profile import combine, runtimes
-from jailpy.profile.check import convert
+from jailpy.profile.check import EntryError, convert
 from jailpy.profile.compare import loosened
 from jailpy.profile.convert import to_fields
 from jailpy.profile.merge import Merged, Override, Part, add
@@ -84,9 +84,11 @@ def _part(override: Override, problems: list[str]) -> Part | None:
         return None
     try:
         return Part(override.spelling, {name: convert(KEYS[name], override.value)}, {name: where})
+    except EntryError as error:
+        problems += [f"{where}: {name}: {words}" for _, words in error.wrong]
     except ValueError as error:
         problems.append(f"{where}: {name}: {error}")
-        return None
+    return None
 
 
 def _not_a_key(name: str) -> str:

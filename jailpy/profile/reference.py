@@ -46,6 +46,8 @@ The same for `extends`, for `runtime`, for options and for `--set`, in this orde
 
 * A single value: the later one wins.
 * A list: entries are appended to those before. `"!x"` takes x out, and is an error where there is no x to take out.
+* What is shown at a place, or a size given for it, replaces an earlier part's private folder there: `--rw .:/work`,
+  `--tmpfs /tmp:16M`.
 * `environment.set`: name by name. A variable is passed on or set; the later entry says which.
 * A key that no file says has its default, which is `strict`'s value. `name` and `description` are not inherited.
 * `extends`: parents first, in their order, and each file once, however many paths lead to it.
