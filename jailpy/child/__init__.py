@@ -1,0 +1,52 @@
+"""All that runs between fork and execve: the child side of every step, and init (PID 1).
+
+No decisions, no imports, no text: the plan decided. Every path ends in execve or os._exit.
+"""
+
+from __future__ import annotations
+
+import _signal
+import os
+
+from jailpy.child import init, mounts, process, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from jailpy.child.state import Child
+    from jailpy.steps import Step
+
+APPLY: dict[type[Step], Callable[[Any, Child], None]] = {**mounts.APPLY, **process.APPLY}
+
+
+def enter(child: Child, steps: tuple[Step, ...]) -> None:
+    """Be init: apply its steps, fork the payload, reap, and exit. Never returns."""
+    at = [0]
+    try:
+        _apply(steps, "init", child, at)
+        payload = os.fork()
+        if payload == 0:
+            _apply(steps, "payload", child, at)
+        _apply(steps, "init-after-fork", child, at)
+        child.send(wire.HIDDEN)
+        init.reap(child, payload)
+    except OSError as error:
+        child.send(wire.failure(at[0], error.errno or 0, child.detail))
+    except BaseException:  # noqa: BLE001 - nothing may unwind into the launcher's code; index and errno 0 say "bug"
+        child.send(wire.failure(at[0], 0))
+    finally:
+        os._exit(125)
+
+
+def _apply(steps: tuple[Step, ...], side: str, child: Child, at: list[int]) -> None:
+    for index, step in enumerate(steps):
+        if step.side == side:
+            at[0] = index
+            APPLY[type(step)](step, child)
+
+
+def block_signals() -> set[int]:
+    """Block every signal, so that none finds the launcher's handlers in the child; return the mask to restore."""
+    return {int(number) for number in _signal.pthread_sigmask(_signal.SIG_SETMASK, init.SIGNALS)}

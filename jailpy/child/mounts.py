@@ -1,0 +1,182 @@
+"""The child side of the mount steps. One function per step, between fork and execve."""
+
+from __future__ import annotations
+
+import os
+
+from jailpy.child import copying, wire
+from jailpy.kernel import mount
+from jailpy.steps import mounts as steps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from jailpy.child.state import Child
+
+_HERE = mount.AT_FDCWD
+_NO_LINKS = mount.RESOLVE_BENEATH | mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_NO_MAGICLINKS
+
+
+def cut_propagation(step: steps.CutPropagation, child: Child) -> None:
+    """Apply CutPropagation."""
+    mount.make_private()
+
+
+def open_source(step: steps.OpenSource, child: Child) -> None:
+    """Apply OpenSource: look the path up once, refuse links, copy the mount that was found."""
+    found = mount.openat2(_HERE, os.fsencode(step.path), os.O_PATH, mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_NO_MAGICLINKS)
+    child.slots[step.slot] = mount.open_tree(found, b"")
+    os.close(found)
+    mount.mount_setattr(child.slots[step.slot], step.attributes)
+
+
+def new_tmpfs(step: steps.NewTmpfs, child: Child) -> None:
+    """Apply NewTmpfs."""
+    options = (("size", str(step.size)), ("nr_inodes", str(step.inodes)), ("mode", f"{step.mode:o}"))
+    child.slots[step.slot] = mount.new_filesystem(b"tmpfs", options, step.attributes)
+
+
+def enter_root(step: steps.EnterRoot, child: Child) -> None:
+    """Apply EnterRoot."""
+    child.root = child.slots.pop(step.slot)
+    mount.move_mount(child.root, _HERE, os.fsencode(step.over))
+    os.fchdir(child.root)
+
+
+def make_folder(step: steps.MakeFolder, child: Child) -> None:
+    """Apply MakeFolder."""
+    os.mkdir(step.path)
+    os.chmod(step.path, step.mode)
+
+
+def make_file(step: steps.MakeFile, child: Child) -> None:
+    """Apply MakeFile."""
+    descriptor = os.open(step.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, step.mode)
+    os.write(descriptor, step.content)
+    os.close(descriptor)
+
+
+def make_link(step: steps.MakeLink, child: Child) -> None:
+    """Apply MakeLink."""
+    os.symlink(step.target, step.path)
+
+
+def _attach(source: int, path: str) -> None:
+    target = mount.openat2(_HERE, os.fsencode(path), os.O_PATH, _NO_LINKS)
+    mount.move_mount(source, target, b"")
+    os.close(target)
+
+
+def attach(step: steps.Attach, child: Child) -> None:
+    """Apply Attach."""
+    source = child.slots.pop(step.slot)
+    _attach(source, step.path)
+    os.close(source)
+
+
+def take_folder(step: steps.TakeFolder, child: Child) -> None:
+    """Apply TakeFolder."""
+    taken = mount.open_tree(_HERE, os.fsencode(step.path), recursive=False)
+    mount.mount_setattr(taken, step.attributes, recursive=False)
+    child.slots[step.slot] = taken
+
+
+def new_overlay(step: steps.NewOverlay, child: Child) -> None:
+    """Apply NewOverlay."""
+    options = (("lowerdir", step.lower), ("upperdir", step.upper), ("workdir", step.work), ("userxattr", None))
+    child.slots[step.slot] = mount.new_filesystem(b"overlay", options, step.attributes)
+
+
+def copy_tree(step: steps.CopyTree, child: Child) -> None:
+    """Apply CopyTree."""
+    source = child.slots.pop(step.slot)
+    copying.copy_tree(source, step.path)
+    os.close(source)
+
+
+def new_proc(step: steps.NewProc, child: Child) -> None:
+    """Apply NewProc."""
+    child.slots[step.slot] = mount.new_filesystem(b"proc", (("hidepid", "invisible"),), step.attributes)
+
+
+def new_devpts(step: steps.NewDevpts, child: Child) -> None:
+    """Apply NewDevpts."""
+    options = (("newinstance", None), ("ptmxmode", "0666"), ("mode", "0620"))
+    child.slots[step.slot] = mount.new_filesystem(b"devpts", options, mount.NOSUID | mount.NOEXEC)
+
+
+def bind_read_only(step: steps.BindReadOnly, child: Child) -> None:
+    """Apply BindReadOnly."""
+    copy = mount.open_tree(_HERE, os.fsencode(step.path))
+    mount.mount_setattr(copy, mount.RDONLY | mount.NOSUID | mount.NODEV | mount.NOEXEC)
+    _attach(copy, step.path)
+    os.close(copy)
+
+
+def mask(step: steps.Mask, child: Child) -> None:
+    """Apply Mask."""
+    for paths, cover in ((step.files, step.file_cover), (step.folders, step.folder_cover)):
+        for path in paths:
+            copy = mount.open_tree(_HERE, os.fsencode(cover), recursive=False)
+            mount.mount_setattr(copy, mount.RDONLY | mount.NOSUID | mount.NOEXEC, recursive=False)
+            _attach(copy, path)
+            os.close(copy)
+
+
+def drop_mount(step: steps.DropMount, child: Child) -> None:
+    """Apply DropMount."""
+    mount.detach(os.fsencode(step.path))
+    os.rmdir(step.path)
+
+
+def set_attributes(step: steps.SetAttributes, child: Child) -> None:
+    """Apply SetAttributes."""
+    target = child.root if not step.path else mount.openat2(_HERE, os.fsencode(step.path), os.O_PATH, _NO_LINKS)
+    mount.mount_setattr(target, step.attributes, recursive=False)
+    if step.path:
+        os.close(target)
+
+
+def change_root(step: steps.ChangeRoot, child: Child) -> None:
+    """Apply ChangeRoot."""
+    if step.method == "pivot_root":
+        mount.pivot_root()
+        mount.detach(b".")
+    else:
+        mount.move_mount(mount.open_tree(_HERE, b"."), _HERE, b"/")
+        os.chroot(".")
+    os.chdir("/")
+    os.close(child.root)
+
+
+def offer_folder(step: steps.OfferFolder, child: Child) -> None:
+    """Apply OfferFolder."""
+    view = mount.open_tree(_HERE, os.fsencode(step.path), recursive=False)
+    mount.mount_setattr(view, mount.RDONLY | mount.NOSYMFOLLOW | mount.NOEXEC | mount.NODEV | mount.NOSUID, recursive=False)
+    child.send_descriptor(wire.FOLDER, view)
+    os.close(view)
+
+
+APPLY: dict[type[steps.MountStep], Callable[[Any, Child], None]] = {
+    steps.CutPropagation: cut_propagation,
+    steps.OpenSource: open_source,
+    steps.NewTmpfs: new_tmpfs,
+    steps.EnterRoot: enter_root,
+    steps.MakeFolder: make_folder,
+    steps.MakeFile: make_file,
+    steps.MakeLink: make_link,
+    steps.Attach: attach,
+    steps.TakeFolder: take_folder,
+    steps.NewOverlay: new_overlay,
+    steps.CopyTree: copy_tree,
+    steps.NewProc: new_proc,
+    steps.NewDevpts: new_devpts,
+    steps.BindReadOnly: bind_read_only,
+    steps.Mask: mask,
+    steps.DropMount: drop_mount,
+    steps.SetAttributes: set_attributes,
+    steps.ChangeRoot: change_root,
+    steps.OfferFolder: offer_folder,
+}

@@ -1,0 +1,213 @@
+"""The child side of the steps about namespaces, credentials, limits and execve. One function per step."""
+
+from __future__ import annotations
+
+import _signal
+import errno
+import os
+import resource
+
+from jailpy.child import wire
+from jailpy.child.init import SIGNALS
+from jailpy.kernel import files, landlock, network, process, seccomp
+from jailpy.steps import process as steps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from jailpy.child.state import Child
+    from jailpy.steps import Step
+
+
+def await_launcher(step: Step, child: Child) -> None:
+    """Apply AwaitIds and AwaitCgroup."""
+    child.wait()
+
+
+def become_user(step: steps.BecomeUser, child: Child) -> None:
+    """Apply BecomeUser."""
+    os.setresgid(step.gid, step.gid, step.gid)
+    os.setresuid(step.uid, step.uid, step.uid)
+    os.umask(0o022)
+
+
+def die_with_launcher(step: steps.DieWithLauncher, child: Child) -> None:
+    """Apply DieWithLauncher. A launcher that died before is noticed by the next wait."""
+    process.prctl(process.PR_SET_PDEATHSIG, _signal.SIGKILL)
+
+
+def forbid_user_namespaces(step: steps.ForbidUserNamespaces, child: Child) -> None:
+    """Apply ForbidUserNamespaces."""
+    files.write(step.path, "0")
+
+
+def set_hostname(step: steps.SetHostname, child: Child) -> None:
+    """Apply SetHostname."""
+    process.sethostname(step.name.encode())
+
+
+def loopback_up(step: steps.LoopbackUp, child: Child) -> None:
+    """Apply LoopbackUp."""
+    network.loopback_up()
+
+
+def new_cgroup_namespace(step: steps.NewCgroupNamespace, child: Child) -> None:
+    """Apply NewCgroupNamespace."""
+    process.unshare(process.CLONE_NEWCGROUP)
+
+
+def hide_init(step: steps.HideInit, child: Child) -> None:
+    """Apply HideInit."""
+    process.prctl(process.PR_SET_DUMPABLE, 0)
+    process.wipe(*child.wipe)
+
+
+def drop_capabilities(step: steps.DropCapabilities, child: Child) -> None:
+    """Apply DropCapabilities."""
+    process.prctl(process.PR_SET_SECUREBITS, process.SECBITS_LOCKED)
+    process.drop_bounding_set(step.last)
+    process.clear_capabilities()
+
+
+def no_new_privs(step: steps.NoNewPrivs, child: Child) -> None:
+    """Apply NoNewPrivs."""
+    process.prctl(process.PR_SET_NO_NEW_PRIVS, 1)
+
+
+def open_terminal(step: steps.OpenTerminal, child: Child) -> None:
+    """Apply OpenTerminal: init leads the session, so that a stopped payload can be continued from outside."""
+    from jailpy.kernel import terminal  # noqa: PLC0415 - already imported by the launcher where a plan has this step
+
+    os.setsid()
+    master, slave = terminal.open_pair("/dev/pts")
+    terminal.make_controlling(slave)
+    child.send_descriptor(wire.TERMINAL, master)
+    os.close(master)
+    child.stdio = (slave, slave, slave)
+    child.terminal = True
+
+
+def start_session(step: steps.StartSession, child: Child) -> None:
+    """Apply StartSession."""
+    if child.terminal:
+        os.setpgid(0, 0)
+        os.tcsetpgrp(child.stdio[0], os.getpid())
+    else:
+        os.setsid()
+
+
+def set_stdio(step: steps.SetStdio, child: Child) -> None:
+    """Apply SetStdio. The pipes were made with numbers above 2, so that no dup2 overwrites one that is still needed."""
+    for target, source in enumerate(child.stdio):
+        os.dup2(source, target)
+    files.close_on_exec(3)
+    for number in step.keep:
+        os.set_inheritable(number, True)
+
+
+def default_signals(step: steps.DefaultSignals, child: Child) -> None:
+    """Apply DefaultSignals."""
+    for number in SIGNALS - {_signal.SIGKILL, _signal.SIGSTOP}:
+        if _signal.getsignal(number) is not _signal.SIG_DFL:
+            _signal.signal(number, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+
+
+def change_folder(step: steps.ChangeFolder, child: Child) -> None:
+    """Apply ChangeFolder."""
+    os.chdir(step.path)
+
+
+def set_rlimit(step: steps.SetRlimit, child: Child) -> None:
+    """Apply SetRlimit."""
+    resource.setrlimit(step.resource, (step.value, step.hard))
+
+
+def set_affinity(step: steps.SetAffinity, child: Child) -> None:
+    """Apply SetAffinity."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: step.count])
+
+
+def apparmor_on_exec(step: steps.ApparmorOnExec, child: Child) -> None:
+    """Apply ApparmorOnExec. An unknown profile is ENOENT here, never an unconfined execve."""
+    files.write("/proc/thread-self/attr/apparmor/exec", f"stack {step.profile}")
+    if step.profile not in files.read("/proc/thread-self/attr/apparmor/exec"):
+        raise OSError(errno.ENOENT, "the request does not read back")
+
+
+def restrict_landlock(step: steps.RestrictLandlock, child: Child) -> None:
+    """Apply RestrictLandlock."""
+    ruleset = landlock.create_ruleset(*step.handled)
+    for path, access in step.paths:
+        found = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        landlock.add_path(ruleset, found, access)
+        os.close(found)
+    landlock.restrict_self(ruleset, 0)
+    os.close(ruleset)
+    try:
+        os.close(os.open(step.canary, os.O_RDONLY | os.O_CLOEXEC))
+    except PermissionError:
+        return
+    raise OSError(errno.ENOTRECOVERABLE, "Landlock did not refuse its canary")
+
+
+def load_filter(step: steps.LoadFilter, child: Child) -> None:
+    """Apply LoadFilter."""
+    listener = seccomp.load_filter(step.program, step.listener)
+    if step.listener:
+        child.send_descriptor(wire.LISTENER, listener)
+        os.close(listener)
+
+
+def execute(step: steps.Execute, child: Child) -> None:
+    """Apply Execute: report READY, wait for the last word, execve. Raises OSError where no candidate can be executed."""
+    environment = dict(step.environment)
+    child.send(wire.READY)
+    child.wait()
+    outcome = OSError(errno.ENOENT, "")
+    for candidate in step.candidates:
+        try:
+            os.execve(candidate, step.argv, environment)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            outcome = error
+            if error.errno != errno.EACCES:
+                break
+    child.detail = _existing(step.candidates)
+    raise outcome
+
+
+def _existing(candidates: tuple[bytes, ...]) -> int:
+    for index, candidate in enumerate(candidates):
+        if os.access(candidate, os.F_OK):
+            return index + 1
+    return 0
+
+
+APPLY: dict[type[Step], Callable[[Any, Child], None]] = {
+    steps.AwaitIds: await_launcher,
+    steps.BecomeUser: become_user,
+    steps.DieWithLauncher: die_with_launcher,
+    steps.ForbidUserNamespaces: forbid_user_namespaces,
+    steps.SetHostname: set_hostname,
+    steps.LoopbackUp: loopback_up,
+    steps.AwaitCgroup: await_launcher,
+    steps.NewCgroupNamespace: new_cgroup_namespace,
+    steps.HideInit: hide_init,
+    steps.DropCapabilities: drop_capabilities,
+    steps.NoNewPrivs: no_new_privs,
+    steps.OpenTerminal: open_terminal,
+    steps.StartSession: start_session,
+    steps.SetStdio: set_stdio,
+    steps.DefaultSignals: default_signals,
+    steps.ChangeFolder: change_folder,
+    steps.SetRlimit: set_rlimit,
+    steps.SetAffinity: set_affinity,
+    steps.ApparmorOnExec: apparmor_on_exec,
+    steps.RestrictLandlock: restrict_landlock,
+    steps.LoadFilter: load_filter,
+    steps.Execute: execute,
+}

@@ -1,0 +1,40 @@
+"""What the child carries from step to step."""
+
+from __future__ import annotations
+
+import _socket
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from array import array
+
+
+class Child:
+    """Descriptors of the child: the set-up channel, the status pipe, stdio, and the mounts that are not attached yet."""
+
+    def __init__(
+        self, channel: _socket.socket, status: int, stdio: tuple[int, int, int], slots: dict[int, int], wipe: tuple[int, int]
+    ) -> None:
+        self.channel = channel
+        self.status = status
+        self.stdio = stdio
+        self.slots = slots
+        self.wipe = wipe
+        self.root = -1
+        self.detail = 0
+        self.terminal = False
+
+    def send(self, message: bytes) -> None:
+        """Send one message by write(2), which every filter allows."""
+        os.write(self.channel.fileno(), message)
+
+    def send_descriptor(self, kind: bytes, descriptor: int) -> None:
+        """Send one message with a descriptor (SCM_RIGHTS, unix(7))."""
+        rights: array[int] | bytes = descriptor.to_bytes(4, "little")
+        self.channel.sendmsg([kind], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
+
+    def wait(self) -> None:
+        """Wait for the launcher's word. End of file means that it is gone: raise EOFError."""
+        if os.read(self.channel.fileno(), 16) != b"G":
+            raise EOFError

@@ -1,0 +1,36 @@
+"""The messages between launcher and child: one byte of kind, then fixed integers. Both sides of the fork.
+
+Set-up channel (SOCK_SEQPACKET), child to launcher: FAILED, FOLDER, TERMINAL, LISTENER (each with a descriptor), HIDDEN,
+READY. Launcher to child: GO, once for the id maps, once for the cgroups, once for execve. Status pipe, init to launcher:
+one status record at the end, stop records in between.
+"""
+
+from __future__ import annotations
+
+FAILED, FOLDER, TERMINAL, LISTENER, HIDDEN, READY = b"F", b"D", b"T", b"L", b"H", b"R"
+GO = b"G"
+ENDED, STOPPED = b"E", b"S"
+STATUS_SIZE = 40
+
+
+def failure(index: int, errno: int, detail: int = 0) -> bytes:
+    """Pack a failed step: its index in the plan, the errno, and a detail (execve: 1 + the candidate that exists)."""
+    return FAILED + index.to_bytes(4, "little") + errno.to_bytes(4, "little") + detail.to_bytes(4, "little")
+
+
+def unpack_failure(message: bytes) -> tuple[int, int, int]:
+    """Unpack `failure`."""
+    index, errno, detail = (int.from_bytes(message[at : at + 4], "little") for at in (1, 5, 9))
+    return index, errno, detail
+
+
+def status(kind: bytes, wait_status: int, user_us: int, system_us: int, max_rss: int) -> bytes:
+    """Pack what init learnt of the payload: wait status, CPU time in microseconds, largest resident set in KiB."""
+    values = (wait_status, user_us, system_us, max_rss)
+    return (kind + b"".join(value.to_bytes(8, "little") for value in values)).ljust(STATUS_SIZE, b"\0")
+
+
+def unpack_status(record: bytes) -> tuple[bytes, int, int, int, int]:
+    """Unpack `status`."""
+    values = tuple(int.from_bytes(record[at : at + 8], "little") for at in (1, 9, 17, 25))
+    return record[:1], values[0], values[1], values[2], values[3]

@@ -1,0 +1,126 @@
+"""`jailpy exec`: run one command in a jail. On the way to execve: imports stay few."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from jailpy import api, escape
+from jailpy.cli import options
+from jailpy.cli.request import Streams, request
+from jailpy.errors import JailPyError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jailpy.cli.options import Parsed
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `exec` and return its exit status."""
+    guard_standard_descriptors()
+    try:
+        parsed = options.parse(arguments)
+        if parsed is None:
+            from jailpy.cli import app
+
+            return app.main(["exec", "--help"])
+    except JailPyError as error:
+        return complain(error)
+    return execute(parsed)
+
+
+def guard_standard_descriptors() -> None:
+    """Occupy 0, 1 and 2 where the caller closed them, so that no pipe of a jail gets one of these numbers."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)
+
+
+def execute(parsed: Parsed) -> int:
+    """Plan, launch, supervise, report. Returns the exit status."""
+    started_at = api.now()
+    plan = None
+    streams = None
+    try:
+        streams = Streams(parsed)
+        wanted = request(parsed)
+        plan = api.plan(wanted)
+        if parsed.has("verbose"):
+            say_plan(plan)
+        result = api.run(plan, wanted.get, streams.numbers)
+        status = _finish(parsed, result)
+    except JailPyError as error:
+        status = complain(error)
+        _report_failure(parsed, plan, error, started_at)
+    finally:
+        if streams:
+            streams.close()
+    return status
+
+
+def _finish(parsed: Parsed, result: api.Result) -> int:
+    if parsed.has("report"):
+        write_report(parsed.last("report"), result.report)
+    if not parsed.has("quiet"):
+        _say_ending(parsed, result)
+    return result.outcome.exit_status()
+
+
+def _say_ending(parsed: Parsed, result: api.Result) -> None:
+    outcome = result.outcome
+    if outcome.verdict not in ("ok", "nonzero_exit") or outcome.violation_count or parsed.has("verbose"):
+        from jailpy.report import words
+
+        for line in (words.ending(outcome), words.violations(outcome)):
+            if line:
+                say(line)
+        if parsed.has("verbose"):
+            say(words.summary(outcome))
+    for entry in result.report["collected"]:  # type: ignore[attr-defined]
+        if entry["refused"]:
+            say(f"--get {entry['name']}: refused: {entry['refused']}")
+
+
+def _report_failure(parsed: Parsed, plan: api.Plan | None, error: JailPyError, started_at: str) -> None:
+    if parsed.has("report"):
+        from jailpy.report.record import not_started, record
+
+        write_report(parsed.last("report"), record(plan, parsed.command, not_started(error), {}, started_at, []))
+
+
+def write_report(path: str, report: dict[str, object]) -> None:
+    """Write the JSON report to a file, or to standard error for "-"."""
+    import json
+
+    text = json.dumps(report, indent=2) + "\n"
+    if path == "-":
+        sys.stderr.write(text)
+        return
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        say(f"error: --report {path}: {error.strerror}")
+
+
+def say(text: str) -> None:
+    """Write one line for the person, with everything untrusted escaped."""
+    os.write(2, f"jailpy: {escape.line(text)}\n".encode())
+
+
+def say_plan(plan: api.Plan) -> None:
+    """Say every step of the plan, for -v."""
+    for step in plan.steps:
+        say(f"{step.layer}: {step.describe()}")
+
+
+def complain(error: JailPyError) -> int:
+    """Say an error and its hints; return its exit status."""
+    say(f"error: {error.message}")
+    for line in (*getattr(error, "problems", ()), *(f"hint: {hint}" for hint in error.hints)):
+        say(line)
+    return error.exit_status

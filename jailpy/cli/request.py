@@ -1,0 +1,105 @@
+"""Parsed options become a request and the caller's streams. Parent side."""
+
+from __future__ import annotations
+
+import os
+
+from jailpy.api import Request
+from jailpy.cli.options import OPTIONS
+from jailpy.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jailpy.cli.options import Parsed
+    from jailpy.profile.merge import Override
+
+_KEYS = {option.name: option.key for option in OPTIONS if option.key}
+
+
+def request(parsed: Parsed) -> Request:
+    """Make the request. Raises UsageError and ProfileError."""
+    if not parsed.command:
+        raise UsageError("command: none was given", ["jailpy exec [OPTIONS] -- COMMAND [ARG...]"])
+    for arg in parsed.command:
+        if "\0" in arg:
+            raise UsageError("command: an argument holds a NUL byte")
+    return Request(
+        argv=parsed.command,
+        profile=parsed.last("profile", "strict"),
+        overrides=tuple(override for name, value, spelling in parsed.given if (override := _override(name, value, spelling))),
+        excused=_excused(parsed),
+        put=tuple(_pair(value) for value in parsed.all("put")),
+        get=tuple(_get(value) for value in parsed.all("get")),
+        terminal=parsed.has("tty"),
+    )
+
+
+def _override(name: str, value: str, spelling: str) -> Override | None:
+    if name not in _KEYS and name != "set":
+        return None
+    from jailpy.profile import overrides  # noqa: PLC0415 - a start without overrides does not need it
+
+    return overrides.parse_set(value) if name == "set" else overrides.from_text(_KEYS[name], value, spelling)
+
+
+def _excused(parsed: Parsed) -> tuple[str, ...]:
+    from jailpy.profile.model import LAYERS  # noqa: PLC0415
+
+    names = parsed.all("allow_missing")
+    for name in names:
+        if name not in LAYERS:
+            raise UsageError(f"option --allow-missing: no layer {name!r}", [f"layers: {', '.join(LAYERS)}"])
+    return names
+
+
+def _pair(value: str) -> tuple[str, str]:
+    source, _, destination = value.partition(":")
+    if destination and not destination.startswith("/"):
+        raise UsageError(f"option --put {value}: the destination must be absolute")
+    if any(part == ".." for part in destination.split("/")):
+        raise UsageError(f"option --put {value}: the destination must not hold ..")
+    return source, os.path.normpath(destination) if destination else ""
+
+
+def _get(value: str) -> tuple[str, str]:
+    name, colon, destination = value.partition(":")
+    if not colon or not name or not destination:
+        raise UsageError(f"option --get {value}: expected NAME:DEST")
+    if name.startswith("/") or ".." in name.split("/"):
+        raise UsageError(f"option --get {value}: NAME is a path below the work folder")
+    return name, destination
+
+
+class Streams:
+    """The caller's descriptors 0, 1 and 2, or the files that stand in for them. Opened before the run, never inherited."""
+
+    def __init__(self, parsed: Parsed) -> None:
+        self._opened: list[int] = []
+        create = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        self.numbers = (
+            self._one(0, parsed.last("stdin"), os.O_RDONLY),
+            self._one(1, parsed.last("stdout"), create),
+            self._one(2, parsed.last("stderr"), create),
+        )
+
+    def _one(self, standard: int, path: str, flags: int) -> int:
+        if path:
+            try:
+                self._opened.append(os.open(path, flags | os.O_CLOEXEC | os.O_NOCTTY, 0o666))
+            except OSError as error:
+                raise UsageError(f"option --{('stdin', 'stdout', 'stderr')[standard]} {path}: {error.strerror}") from error
+            return self._opened[-1]
+        try:
+            os.fstat(standard)
+        except OSError:  # closed by the caller: an empty input, an output that goes nowhere
+            if standard == 0:
+                return -1
+            self._opened.append(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC))
+            return self._opened[-1]
+        return standard
+
+    def close(self) -> None:
+        """Close what was opened here."""
+        for number in self._opened:
+            os.close(number)
+        self._opened.clear()

@@ -1,0 +1,78 @@
+"""The exception family, grouped by who must act.
+
+    JailPyError
+    ├── UsageError      the caller: a wrong option or a wrong combination of options
+    ├── ProfileError    the profile's author: every problem of the file at once
+    ├── HostError       the host's owner: the kernel, the distribution or the account lacks something
+    ├── LaunchError     setting up failed: layer, step and errno are given
+    │   └── CommandError    the command is not in the jail, or cannot be executed there
+    ├── PayloadError    the payload: only raised where the caller asked for it (`check=True`)
+    └── InternalError   us: a bug in JailPy
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class JailPyError(Exception):
+    """Base of everything that JailPy raises. `hints` are lines that say what to do."""
+
+    exit_status = 125
+
+    def __init__(self, message: str, hints: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hints = tuple(hints)
+
+
+class UsageError(JailPyError):
+    """The caller gave an option that cannot be used."""
+
+
+class ProfileError(JailPyError):
+    """The profile is wrong. `problems` holds every one as `file:line: key: what was expected`."""
+
+    def __init__(self, message: str, problems: Sequence[str] = (), hints: Sequence[str] = ()) -> None:
+        super().__init__(message, hints)
+        self.problems = tuple(problems)
+
+
+class HostError(JailPyError):
+    """This host cannot enforce what the profile requires. `needs` names every gap."""
+
+    def __init__(self, message: str, needs: Sequence[object] = (), hints: Sequence[str] = ()) -> None:
+        super().__init__(message, hints)
+        self.needs = tuple(needs)
+
+
+class LaunchError(JailPyError):
+    """A step of the launch failed and the payload did not run. `errno` is the kernel's number, 0 where there is none."""
+
+    def __init__(self, message: str, *, layer: str, step: str, errno: int, hints: Sequence[str] = ()) -> None:
+        super().__init__(message, hints)
+        self.layer = layer
+        self.step = step
+        self.errno = errno
+
+
+class CommandError(LaunchError):
+    """The command was not found in the jail (`exit_status` 127) or is not executable there (126)."""
+
+    def __init__(self, message: str, *, errno: int, exit_status: int, hints: Sequence[str] = ()) -> None:
+        super().__init__(message, layer="payload", step="execve", errno=errno, hints=hints)
+        self.exit_status = exit_status
+
+
+class PayloadError(JailPyError):
+    """The payload did not end with status 0, and the caller asked to be told (`check=True`). `result` is the run."""
+
+    def __init__(self, message: str, result: object) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class InternalError(JailPyError):
+    """A bug in JailPy."""

@@ -1,0 +1,131 @@
+"""Where this account can make cgroups: its own delegated group, an ancestor, or a folder made for it. Parent side, no fork.
+
+Version 2 first; version 1 and hybrid hierarchies where a folder is writable (root, or one that an administrator made:
+`jailpy-UID` at the top of each hierarchy, owned by the user). See cgroups(7) and Documentation/admin-guide/cgroup-v2.rst.
+"""
+
+from __future__ import annotations
+
+import os
+
+from jailpy.frozen import Frozen
+from jailpy.kernel import files
+
+WANTED = ("memory", "pids", "cpu", "io")
+_V1_WANTED = ("memory", "pids", "cpu", "cpuacct")
+
+
+class Base(Frozen):
+    """A folder in which a cgroup can be made for each run, and the controllers that it then has."""
+
+    path: str
+    controllers: tuple[str, ...]
+    version: int
+
+
+class CgroupFacts(Frozen):
+    """`bases` are ready to use. `own` is the writable version 2 group that the caller occupies, not usable as it is.
+
+    `scope` says that a systemd user manager can be asked for a delegated scope. `missing` names controllers nobody gives,
+    each with the reason.
+    """
+
+    bases: tuple[Base, ...]
+    own: str
+    scope: bool
+    missing: tuple[tuple[str, str], ...]
+
+    def has(self, controller: str) -> bool:
+        """Say whether a run's cgroup will have this controller."""
+        return any(controller in base.controllers for base in self.bases)
+
+
+def _memberships() -> dict[str, str]:
+    """Map "" (version 2) and each version 1 controller to the caller's path in its hierarchy."""
+    found = {}
+    for line in files.read("/proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        found.update(dict.fromkeys(controllers.split(","), path))
+    return found
+
+
+def _hierarchies(mounts: list[str]) -> list[tuple[str, str, tuple[str, ...], int]]:
+    """Return (mount point, root within the hierarchy, controllers, version) of each cgroup mount."""
+    found = []
+    for line in mounts:
+        before, _, after = line.partition(" - ")
+        kind, _, options = after.split(" ", 2)
+        if kind in ("cgroup", "cgroup2"):
+            root, point = before.split(" ")[3:5]
+            named = tuple(name for name in options.split(",") if name in _V1_WANTED)
+            found.append((point, root, named, 1 if kind == "cgroup" else 2))
+    return found
+
+
+def _inside(point: str, root: str, path: str) -> str | None:
+    """Return the folder of a cgroup path as this mount shows it, None where it does not."""
+    if root != "/":
+        if path != root and not path.startswith(root + "/"):
+            return None
+        path = path[len(root) :] or "/"
+    return (point + path).rstrip("/") or "/"
+
+
+def writable(folder: str) -> bool:
+    """Say whether this account can make a cgroup in a folder and move a process there."""
+    return os.access(folder, os.W_OK) and os.access(f"{folder}/cgroup.procs", os.W_OK)
+
+
+def _controllers(folder: str) -> tuple[str, ...]:
+    return tuple(files.read(f"{folder}/cgroup.subtree_control").split())
+
+
+def _version2(point: str, root: str, path: str) -> tuple[Base | None, str]:
+    """Find the nearest writable ancestor whose children have controllers; also name the own group if that is writable."""
+    own = _inside(point, root, path)
+    folder, best = own, None
+    while folder and folder.startswith(point) and writable(folder):
+        enabled = _controllers(folder)
+        if best is None or {"memory", "pids"} <= set(enabled) and not {"memory", "pids"} <= set(best.controllers):
+            best = Base(folder, tuple(name for name in WANTED if name in enabled), 2)
+        folder = os.path.dirname(folder)
+    return best, own if own and writable(own) else ""
+
+
+def _version1(point: str, root: str, controllers: tuple[str, ...], path: str, euid: int) -> Base | None:
+    own = _inside(point, root, path)
+    made = f"{point}/jailpy-{euid}"
+    for folder in (own, made):
+        if folder and writable(folder):
+            return Base(folder, controllers, 1)
+    return None
+
+
+def discover(mounts: list[str], euid: int) -> CgroupFacts:
+    """Look for folders to make cgroups in. `mounts` are the lines of /proc/self/mountinfo."""
+    memberships = _memberships()
+    bases: list[Base] = []
+    own = ""
+    taken: set[str] = set()
+    for point, root, controllers, version in sorted(_hierarchies(mounts), key=lambda found: -found[3]):
+        base: Base | None = None
+        if version == 2:
+            if bases:
+                continue
+            base, own = _version2(point, root, memberships.get("", "/"))
+            taken |= {"cpuacct"} if base else set()
+        elif set(controllers) - taken:
+            base = _version1(point, root, controllers, memberships.get(controllers[0], "/"), euid)
+        if base:
+            bases.append(base)
+            taken |= set(controllers)
+    scope = os.path.exists(f"/run/user/{euid}/bus") or os.path.exists(f"/run/user/{euid}/systemd/private")
+    given = {name for base in bases for name in base.controllers}
+    missing = tuple((name, _why_missing(name, bool(own))) for name in ("memory", "pids", "cpu") if name not in given)
+    return CgroupFacts(tuple(bases), own, scope, missing)
+
+
+def _why_missing(controller: str, own: bool) -> str:
+    if own:
+        return f"the {controller} controller is not enabled for children of the own cgroup, which other processes occupy"
+    return f"no cgroup with the {controller} controller is writable by this account"

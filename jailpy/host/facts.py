@@ -1,0 +1,164 @@
+"""HostFacts: what a plan needs to know of this host, gathered by looking (no fork). On the way to execve: keep it cheap."""
+
+from __future__ import annotations
+
+import os
+import resource
+import stat
+
+from jailpy import cache
+from jailpy.frozen import Frozen
+from jailpy.host import cgroups
+from jailpy.kernel import ARCH, files, landlock
+
+# systemd's table of uid ranges leaves 1879048192 to 2147483647 unused (systemd.io, UIDS-GIDS).
+UNUSED_UIDS = 1879048192
+SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix/store", "gnu/store")
+_ETC = (
+    "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "timezone", "alternatives", "ca-certificates", "pki",
+    "crypto-policies", "mime.types", "magic", "perl", "ssl/certs", "ssl/openssl.cnf",
+)  # fmt: skip
+_ETC_PREFIXES = ("java", "python3")
+_ETC_NETWORK = ("services", "protocols", "gai.conf")
+
+
+class Entry(Frozen):
+    """A path of the host: `kind` is "folder", "file" or "link" (then `target` is where it points)."""
+
+    path: str
+    kind: str
+    target: str = ""
+
+
+class HostFacts(Frozen):
+    """See the module. `outside` are the host uid and gid that the jail's own map to."""
+
+    kernel: tuple[int, int]
+    machine: str
+    euid: int
+    egid: int
+    real_root: bool
+    outside: tuple[int, int]
+    last_capability: int
+    landlock_abi: int
+    hard_limits: tuple[tuple[str, int], ...]
+    processors: int
+    system: tuple[Entry, ...]
+    etc: tuple[Entry, ...]
+    etc_network: tuple[Entry, ...]
+    devices: tuple[str, ...]
+    proc: tuple[Entry, ...]
+    stage: str
+    root_filesystem: str
+    apparmor: bool
+    apparmor_profiles: tuple[str, ...]
+    tmpfs_user_xattr: bool
+    resolv_conf: str
+    cgroups: cgroups.CgroupFacts
+    hidden: tuple[str, ...]
+
+
+def entry(path: str) -> Entry | None:
+    """Look at one path without following a last link; None where there is nothing."""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return None
+    if stat.S_ISLNK(mode):
+        return Entry(path, "link", os.readlink(path))
+    return Entry(path, "folder" if stat.S_ISDIR(mode) else "file")
+
+
+def _entries(root: str, names: tuple[str, ...]) -> tuple[Entry, ...]:
+    return tuple(found for name in names if (found := entry(root + name)))
+
+
+def _etc_names() -> tuple[str, ...]:
+    try:
+        listed = sorted(os.listdir("/etc"))
+    except OSError:
+        listed = []
+    return _ETC + tuple(name for name in listed if name.startswith(_ETC_PREFIXES))
+
+
+def _proc() -> tuple[Entry, ...]:
+    with os.scandir("/proc") as listing:
+        names = [
+            Entry(found.name, "link" if found.is_symlink() else "folder" if found.is_dir() else "file")
+            for found in listing
+            if not found.name.isdecimal()
+        ]
+    return tuple(sorted(names, key=lambda found: found.path))
+
+
+def _outside(euid: int, egid: int, real_root: bool) -> tuple[int, int]:
+    if not real_root:
+        return euid, egid
+    first, _, count = (int(word) for word in files.read("/proc/self/uid_map").split()[-3:])
+    wanted = UNUSED_UIDS + os.getpid() if first + count > UNUSED_UIDS + (1 << 22) else first + count - 1 - os.getpid() % 1000
+    return wanted, wanted
+
+
+def _hard_limits() -> tuple[tuple[str, int], ...]:
+    names = ("NOFILE", "FSIZE", "CORE", "STACK", "MEMLOCK", "NICE", "RTPRIO", "NPROC", "CPU", "MSGQUEUE", "SIGPENDING")
+    return tuple((name, resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[1]) for name in names if hasattr(resource, f"RLIMIT_{name}"))
+
+
+def _kernel() -> tuple[int, int]:
+    major, minor = os.uname().release.split(".")[:2]
+    digits = "".join(char for char in minor if char.isdecimal())
+    return int(major), int(digits or 0)
+
+
+def _read_or_empty(path: str) -> str:
+    try:
+        return files.read(path)
+    except OSError:
+        return ""
+
+
+def _apparmor() -> bool:
+    return _read_or_empty("/sys/module/apparmor/parameters/enabled").strip() == "Y"
+
+
+def _apparmor_profiles() -> tuple[str, ...]:
+    """Return the names of the loaded profiles; each is a folder NAME.NUMBER of securityfs, which anyone may list."""
+    try:
+        return tuple(name.rpartition(".")[0] for name in os.listdir("/sys/kernel/security/apparmor/policy/profiles"))
+    except OSError:
+        return ()
+
+
+def gather() -> HostFacts:
+    """Look at the host. Raises OSError where /proc cannot be read at all."""
+    euid, egid = os.geteuid(), os.getegid()
+    maps = files.read("/proc/self/uid_map").split()
+    real_root = euid == 0 and sum(int(count) for count in maps[2::3]) > 1
+    mounts = files.read("/proc/self/mountinfo", 1 << 24).splitlines()
+    root = next((line for line in mounts if line.split()[4] == "/"), "")
+    stage = next(path for path in ("/tmp", "/mnt", "/usr") if os.path.isdir(path) and not os.path.islink(path))  # noqa: S108
+    return HostFacts(
+        kernel=_kernel(),
+        machine=ARCH,
+        euid=euid,
+        egid=egid,
+        real_root=real_root,
+        outside=_outside(euid, egid, real_root),
+        last_capability=int(files.read("/proc/sys/kernel/cap_last_cap")),
+        landlock_abi=landlock.abi()[0],
+        hard_limits=_hard_limits(),
+        processors=len(os.sched_getaffinity(0)),
+        system=_entries("/", SYSTEM),
+        etc=_entries("/etc/", _etc_names()),
+        etc_network=_entries("/etc/", _ETC_NETWORK),
+        devices=tuple(name for name in ("null", "zero", "full", "random", "urandom", "tty") if os.path.exists(f"/dev/{name}")),
+        proc=_proc(),
+        stage=stage,
+        root_filesystem=root.partition(" - ")[2].split(" ")[0],
+        apparmor=_apparmor(),
+        apparmor_profiles=_apparmor_profiles(),
+        tmpfs_user_xattr=_kernel() >= (6, 6),
+        resolv_conf=_read_or_empty("/etc/resolv.conf"),
+        cgroups=cgroups.discover(mounts, euid),
+        hidden=tuple(path for path in (cache.folder(),) if path),
+    )

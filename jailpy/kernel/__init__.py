@@ -1,0 +1,35 @@
+"""Thin, typed system calls by ctypes: no policy, no decisions. Used on both sides of the fork.
+
+Every function raises `OSError` with the kernel's errno. Numbers from 424 on are the same on every architecture; the few
+older ones that libc does not wrap stand in `NUMBERS`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+ARCH = os.uname().machine
+
+NUMBERS = {
+    "x86_64": {"pivot_root": 155, "capset": 126, "seccomp": 317},
+    "aarch64": {"pivot_root": 41, "capset": 91, "seccomp": 277},
+}.get(ARCH, {})
+
+libc = ctypes.CDLL(None, use_errno=True)
+_syscall = libc.syscall
+_syscall.restype = ctypes.c_long
+
+
+def fail(what: str = "") -> OSError:
+    """Make the OSError of the last failed call. `what` is the path or the name that it was about."""
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number), what or None)
+
+
+def syscall(number: int, *args: object, what: str = "") -> int:
+    """Call syscall(2) with integers, bytes, None or ctypes values. Raises OSError where it returns -1."""
+    result = _syscall(ctypes.c_long(number), *(ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args))
+    if result == -1:
+        raise fail(what)
+    return int(result)

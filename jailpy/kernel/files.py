@@ -1,0 +1,46 @@
+"""Descriptors and small files: close_range(2), reading and writing what the kernel offers as files."""
+
+from __future__ import annotations
+
+import os
+
+from jailpy.kernel import syscall
+
+_SYS_close_range = 436
+_CLOSE_RANGE_CLOEXEC = 4
+
+
+def close_on_exec(first: int) -> None:
+    """Mark every descriptor from `first` on close-on-exec. Raises OSError. See close_range(2), Linux 5.11."""
+    syscall(_SYS_close_range, first, 0xFFFFFFFF, _CLOSE_RANGE_CLOEXEC, what="close_range")
+
+
+def close_all_but(keep: tuple[int, ...]) -> None:
+    """Close every descriptor that is not in `keep`."""
+    start = 0
+    for number in sorted(set(keep)):
+        os.closerange(start, number)
+        start = number + 1
+    os.closerange(start, 0x7FFFFFFF)
+
+
+def write(path: str, value: str) -> None:
+    """Write a value to a kernel file in one write(2). Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, value.encode())
+    finally:
+        os.close(descriptor)
+
+
+def read(path: str, limit: int = 1 << 20) -> str:
+    """Read at most `limit` bytes of a kernel file. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = []
+        while limit > 0 and (part := os.read(descriptor, min(limit, 65536))):
+            parts.append(part)
+            limit -= len(part)
+        return os.fsdecode(b"".join(parts))
+    finally:
+        os.close(descriptor)

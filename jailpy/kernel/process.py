@@ -1,0 +1,117 @@
+"""Processes, credentials and namespaces: clone3(2), prctl(2), capset(2), unshare(2), pidfd_send_signal(2)."""
+
+from __future__ import annotations
+
+import ctypes
+
+from jailpy.kernel import NUMBERS, fail, libc, syscall
+
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+CLONE_NEWNS = 0x00020000
+CLONE_PIDFD = 0x00001000
+CLONE_INTO_CGROUP = 0x200000000
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_CAPBSET_DROP = 24
+PR_SET_SECUREBITS = 28
+PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+
+SECBITS_LOCKED = 0xFF  # capabilities(7): noroot, no_setuid_fixup, keep_caps off, no_cap_ambient_raise, each with its lock bit
+_SYS_clone3 = 435
+_SYS_pidfd_open = 434
+_SYS_pidfd_send_signal = 424
+_CAPABILITY_VERSION_3 = 0x20080522
+
+
+class _CloneArgs(ctypes.Structure):
+    _fields_ = [
+        (name, ctypes.c_uint64)
+        for name in (
+            "flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size", "tls",
+            "set_tid", "set_tid_size", "cgroup",
+        )
+    ]  # fmt: skip
+
+
+def clone3(flags: int, exit_signal: int = 17, cgroup: int | None = None) -> tuple[int, int]:
+    """Fork with new namespaces, optionally straight into a cgroup v2 folder (a descriptor of it).
+
+    Returns (pid, pidfd) in the parent and (0, -1) in the child. The caller must have one thread (fork(2) from a threaded
+    Python is unsafe). Raises OSError. See clone3(2); cgroup needs Linux 5.7.
+    """
+    pidfd = ctypes.c_int(-1)
+    args = _CloneArgs(flags=flags | CLONE_PIDFD, pidfd=ctypes.addressof(pidfd), exit_signal=exit_signal)
+    if cgroup is not None:
+        args.flags |= CLONE_INTO_CGROUP
+        args.cgroup = cgroup
+    api = ctypes.pythonapi
+    api.PyOS_BeforeFork()
+    pid = libc.syscall(ctypes.c_long(_SYS_clone3), ctypes.byref(args), ctypes.c_size_t(ctypes.sizeof(args)))
+    if pid == 0:
+        api.PyOS_AfterFork_Child()
+        return 0, -1
+    error = fail("clone3") if pid == -1 else None
+    api.PyOS_AfterFork_Parent()
+    if error:
+        raise error
+    return int(pid), pidfd.value
+
+
+def unshare(flags: int) -> None:
+    """Move the calling process into new namespaces. Raises OSError. See unshare(2)."""
+    if libc.unshare(ctypes.c_int(flags)) == -1:
+        raise fail("unshare")
+
+
+def prctl(option: int, arg2: int = 0, arg3: int = 0) -> int:
+    """Call prctl(2). Raises OSError."""
+    result = libc.prctl(ctypes.c_int(option), ctypes.c_ulong(arg2), ctypes.c_ulong(arg3), ctypes.c_ulong(0), ctypes.c_ulong(0))
+    if result == -1:
+        raise fail("prctl")
+    return int(result)
+
+
+def drop_bounding_set(last: int) -> None:
+    """Drop every capability from 0 to `last` from the bounding set. Raises OSError. See capabilities(7)."""
+    for capability in range(last + 1):
+        prctl(PR_CAPBSET_DROP, capability)
+
+
+def clear_capabilities() -> None:
+    """Empty the effective, permitted, inheritable and ambient sets. Raises OSError. See capset(2)."""
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    sets = (ctypes.c_uint32 * 6)()
+    syscall(NUMBERS["capset"], header, sets, what="capset")
+
+
+def sethostname(name: bytes) -> None:
+    """Set the name of this uts namespace. Raises OSError. See sethostname(2)."""
+    if libc.sethostname(name, ctypes.c_size_t(len(name))) == -1:
+        raise fail("sethostname")
+
+
+def pidfd_send_signal(pidfd: int, number: int) -> None:
+    """Send a signal through a pidfd, which cannot hit a recycled pid. Raises OSError."""
+    syscall(_SYS_pidfd_send_signal, pidfd, number, None, 0, what="pidfd_send_signal")
+
+
+def pidfd_open(pid: int) -> int:
+    """Return a pidfd of a process. Raises OSError. See pidfd_open(2)."""
+    return syscall(_SYS_pidfd_open, pid, 0, what="pidfd_open")
+
+
+def wipe(start: int, end: int, label: bytes = b"jailpy: init") -> None:
+    """Zero this process's arguments and environment, which /proc/PID shows, and put a label in their place."""
+    ctypes.memset(start, 0, end - start)
+    ctypes.memmove(start, label, min(len(label), end - start))
+
+

@@ -1,0 +1,155 @@
+"""The run's own cgroups: made, limited, read back, joined, read, removed; and what a killed launcher left. Parent side."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+
+from jailpy.frozen import Frozen
+from jailpy.kernel import files, process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jailpy.steps import cgroups as steps
+
+_ROUNDING = 65536  # limits are rounded down to a page, which has 64 KiB at most
+_REMOVAL_S = 2.0
+
+
+class Group(Frozen):
+    """One folder of the run: `version` 1 or 2, with the controllers that act there."""
+
+    path: str
+    controllers: tuple[str, ...]
+    version: int
+
+
+class RunCgroups:
+    """The groups of one run."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.groups: list[Group] = []
+        self._base: dict[str, str] = {}
+
+    def make(self, step: steps.MakeCgroup) -> None:
+        """Apply MakeCgroup, after removing what dead launchers left in the same place. Raises OSError."""
+        parent = self._base.get(step.parent, step.parent)
+        collect_leftovers(parent)
+        path = f"{parent}/{self.name}"
+        os.mkdir(path, 0o755)
+        self.groups.append(Group(path=path, controllers=step.controllers, version=step.version))
+
+    def place(self, label: str, folder: str) -> None:
+        """Say which folder a parent that is only known while launching (a fresh scope) turned out to be."""
+        self._base[label] = folder
+
+    def limit(self, step: steps.SetCgroupLimit) -> None:
+        """Apply SetCgroupLimit. Raises OSError; ENOTRECOVERABLE where the kernel did not keep the value."""
+        parent = self._base.get(step.parent, step.parent)
+        path = f"{parent}/{self.name}/{step.file}"
+        try:
+            files.write(path, step.value)
+            kept = files.read(path).strip()
+        except OSError:
+            if step.required or _swap_active():
+                raise
+            return
+        if not _same(kept, step.value):
+            raise OSError(errno.ENOTRECOVERABLE, f"wrote {step.value}, reads back {kept}", path)
+
+    def join(self, pid: int) -> None:
+        """Move a process into the version 1 groups. Raises OSError."""
+        for group in self.groups:
+            if group.version == 1:
+                files.write(f"{group.path}/cgroup.procs", str(pid))
+
+    def open_version2(self) -> int | None:
+        """Return a descriptor of the version 2 group for CLONE_INTO_CGROUP, None where there is none."""
+        for group in self.groups:
+            if group.version == 2:  # noqa: PLR2004
+                return os.open(group.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return None
+
+    def folder(self, controller: str) -> Group | None:
+        """Return the group where a controller acts; "" asks for the version 2 group, whatever it controls."""
+        for group in self.groups:
+            if controller in group.controllers or controller == "" and group.version == 2:  # noqa: PLR2004
+                return group
+        return None
+
+    def kill(self) -> None:
+        """Kill everything in the version 2 group at once, where the kernel has cgroup.kill (5.14)."""
+        group = self.folder("")
+        if group and os.path.exists(f"{group.path}/cgroup.kill"):
+            files.write(f"{group.path}/cgroup.kill", "1")
+
+    def remove(self) -> None:
+        """Remove the groups; they are empty now. Raises OSError where one stays busy for two seconds."""
+        while self.groups:
+            _remove(self.groups[-1].path)
+            self.groups.pop()
+
+
+def _same(kept: str, wanted: str) -> bool:
+    if kept == wanted:
+        return True
+    return kept.isdecimal() and wanted.isdecimal() and 0 <= int(wanted) - int(kept) < _ROUNDING
+
+
+def _swap_active() -> bool:
+    return len(files.read("/proc/swaps").splitlines()) > 1
+
+
+def _remove(path: str) -> None:
+    deadline = time.monotonic() + _REMOVAL_S
+    while True:
+        try:
+            os.rmdir(path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.001)
+        else:
+            return
+
+
+def name_for(pid: int, start: str, number: int) -> str:
+    """Return the name of a run's group: launcher pid, its start time in clock ticks, and a count of its runs."""
+    return f"jailpy-{pid}-{start}-{number}"
+
+
+def start_time(pid: int | str) -> str:
+    """Return when a process started, in clock ticks after boot (proc_pid_stat(5), field 22). Raises OSError."""
+    return files.read(f"/proc/{pid}/stat").rpartition(")")[2].split()[19]
+
+
+def _is_dead(parts: list[str]) -> bool:
+    try:
+        return start_time(parts[1]) != parts[2]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def _leftovers(parent: str) -> Iterable[str]:
+    for name in os.listdir(parent):
+        parts = name.split("-")
+        if name.startswith("jailpy-") and len(parts) == 4 and all(part.isdecimal() for part in parts[1:]):  # noqa: PLR2004
+            if _is_dead(parts):
+                yield f"{parent}/{name}"
+
+
+def collect_leftovers(parent: str) -> None:
+    """Kill what is left in groups whose launcher is dead, and remove them. A group of another account is left alone."""
+    for path in _leftovers(parent):
+        try:
+            for pid in files.read(f"{path}/cgroup.procs").split():
+                process.pidfd_send_signal(process.pidfd_open(int(pid)), 9)
+            _remove(path)
+        except (PermissionError, FileNotFoundError, ProcessLookupError):
+            continue

@@ -1,0 +1,228 @@
+"""Cold launch: one jail, built now, by this process. Parent side.
+
+launcher ── clone3 ──▶ init ── fork ──▶ payload (parked before execve until `Jail.go`)
+   │  set-up channel (SOCK_SEQPACKET): GO down; FAILED, descriptors, HIDDEN, READY up; closed by execve
+   └─ status pipe: how the payload ended, from init
+"""
+
+from __future__ import annotations
+
+import _signal
+import _socket
+import gc
+import os
+import select
+
+from jailpy import child
+from jailpy.child import wire
+from jailpy.child.state import Child
+from jailpy.errors import LaunchError
+from jailpy.kernel import files, process
+from jailpy.launcher import failure, verify
+from jailpy.launcher.cgroups import RunCgroups, name_for, start_time
+from jailpy.steps import cgroups as cgroup_steps
+from jailpy.steps import mounts as mount_steps
+from jailpy.steps import process as process_steps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from jailpy.plan.compile import Plan
+    from jailpy.steps import Step
+
+_SETUP_TIMEOUT_MS = 60_000
+_count = [0]
+
+
+class Jail:
+    """A jail being built, parked, or running. Owns every descriptor, process and cgroup of the run."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        _count[0] += 1
+        self.groups = RunCgroups(name_for(os.getpid(), start_time("self"), _count[0]))
+        self.slots: dict[int, int] = {}
+        self.init = 0
+        self.payload = 0
+        self.pidfd = -1
+        self.channel: _socket.socket | None = None
+        self.status = -1
+        self.stdin, self.stdout, self.stderr = -1, -1, -1
+        self.listener = -1
+        self.terminal = -1
+        self.folders: list[int] = []
+        self.verified: dict[str, str] = {}
+
+    def go(self) -> None:
+        """Give the child the word that it waits for. One that is dead is noticed where its messages are taken."""
+        assert self.channel is not None
+        try:
+            self.channel.send(wire.GO)
+        except (BrokenPipeError, ConnectionResetError):
+            return
+
+    def kill(self) -> None:
+        """Kill init, and with it the pid namespace."""
+        try:
+            process.pidfd_send_signal(self.pidfd, _signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+    def close(self) -> None:
+        """Kill what is alive, reap init, close every descriptor and remove the cgroups. May be called twice."""
+        if self.init:
+            self.kill()
+            os.waitpid(self.init, 0)
+            self.init = 0
+        for number in (self.pidfd, self.status, self.stdin, self.stdout, self.stderr, self.listener, self.terminal, *self.folders):
+            if number >= 0:
+                os.close(number)
+        self.pidfd = self.status = self.stdin = self.stdout = self.stderr = self.listener = self.terminal = -1
+        self.folders.clear()
+        if self.channel:
+            self.channel.close()
+            self.channel = None
+        self.groups.remove()
+
+
+def launch(plan: Plan) -> Jail:
+    """Build the jail of a plan and park its payload. Raises LaunchError; nothing of the run is left then."""
+    jail = Jail(plan)
+    try:
+        _before_clone(jail)
+        _clone(jail)
+        _after_clone(jail)
+        _await_ready(jail)
+        jail.verified = verify.verify(plan, jail.payload, jail.groups)
+    except BaseException:
+        jail.close()
+        raise
+    finally:
+        for slot in jail.slots.values():
+            os.close(slot)
+    return jail
+
+
+def _attempt(step: Step, act: Callable[[], Any]) -> Any:
+    try:
+        return act()
+    except OSError as error:
+        raise failure.error(step, error.errno or 0, error.strerror or "") from error
+
+
+def _before_clone(jail: Jail) -> None:
+    for step in jail.plan.steps:
+        if isinstance(step, cgroup_steps.EnterScope):
+            from jailpy.launcher import scope  # noqa: PLC0415 - D-Bus, on systemd hosts without a delegated group only
+
+            _attempt(step, lambda: scope.enter(jail.groups))
+        elif isinstance(step, cgroup_steps.MakeCgroup):
+            _attempt(step, lambda step=step: jail.groups.make(step))
+        elif isinstance(step, cgroup_steps.SetCgroupLimit):
+            _attempt(step, lambda step=step: jail.groups.limit(step))
+        elif isinstance(step, mount_steps.MapSource):
+            from jailpy.launcher import sources  # noqa: PLC0415 - for root with shown paths only
+
+            jail.slots[step.slot] = _attempt(step, lambda step=step: sources.open_mapped(step))
+
+
+def _pipes(jail: Jail) -> tuple[int, int, int]:
+    """Make the payload's three pipes, owned by its uid so that it can reopen /dev/stdout; return its ends."""
+    stdin, jail.stdin = os.pipe()
+    jail.stdout, stdout = os.pipe()
+    jail.stderr, stderr = os.pipe()
+    os.set_blocking(jail.stdin, False)
+    if jail.plan.host.real_root:
+        for number in (stdin, stdout, stderr):
+            os.fchown(number, *jail.plan.host.outside)
+    return stdin, stdout, stderr
+
+
+def _clone(jail: Jail) -> None:
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
+    ours.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
+    jail.channel = ours
+    jail.status, status = os.pipe()
+    stdio = _pipes(jail)
+    if jail.plan.command.terminal:
+        from jailpy.kernel import terminal  # noqa: F401, PLC0415 - the child must not import
+
+    state = Child(theirs, status, stdio, jail.slots, _argument_area())
+    step = next(step for step in jail.plan.steps if isinstance(step, process_steps.CloneNamespaces))
+    cgroup = jail.groups.open_version2()
+    if jail.plan.host.real_root:
+        os.setgroups([])
+    gc.disable()
+    gc.freeze()
+    mask = child.block_signals()
+    try:
+        jail.init, jail.pidfd = _attempt(step, lambda: process.clone3(step.flags, cgroup=cgroup))
+        if jail.init == 0:
+            child.enter(state, jail.plan.steps)
+    finally:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+        gc.enable()
+        theirs.close()
+        for number in (status, *stdio, *(() if cgroup is None else (cgroup,))):
+            os.close(number)
+
+
+def _argument_area() -> tuple[int, int]:
+    """Return where this process's arguments and environment lie in memory (proc_pid_stat(5), fields 48 and 51)."""
+    fields = files.read("/proc/self/stat").rpartition(")")[2].split()
+    return int(fields[45]), int(fields[48])
+
+
+def _after_clone(jail: Jail) -> None:
+    for step in jail.plan.steps:
+        if isinstance(step, process_steps.MapIds):
+            _attempt(step, lambda step=step: _map_ids(jail, step))
+            jail.go()
+        elif isinstance(step, cgroup_steps.JoinCgroup):
+            _attempt(step, lambda: jail.groups.join(jail.init))
+    if any(isinstance(step, process_steps.AwaitCgroup) for step in jail.plan.steps):
+        jail.go()
+
+
+def _map_ids(jail: Jail, step: process_steps.MapIds) -> None:
+    files.write(f"/proc/{jail.init}/setgroups", "deny")
+    files.write(f"/proc/{jail.init}/uid_map", f"{step.inside[0]} {step.outside[0]} 1")
+    files.write(f"/proc/{jail.init}/gid_map", f"{step.inside[1]} {step.outside[1]} 1")
+
+
+def _await_ready(jail: Jail) -> None:
+    """Take messages until init is hidden and the payload is parked."""
+    waiting = {wire.HIDDEN, wire.READY}
+    poll = select.poll()
+    assert jail.channel is not None
+    poll.register(jail.channel.fileno(), select.POLLIN)
+    while waiting:
+        if not poll.poll(_SETUP_TIMEOUT_MS):
+            raise LaunchError("setting up took over a minute", layer="pid", step="set-up", errno=0)
+        waiting.discard(_take(jail))
+
+
+def _take(jail: Jail) -> bytes:
+    """Receive one message of the set-up channel and act on it; return its kind. Raises LaunchError."""
+    assert jail.channel is not None
+    message, ancillary, _, _ = jail.channel.recvmsg(64, 256, _socket.MSG_CMSG_CLOEXEC)
+    descriptor, pid = -1, 0
+    for _, kind, data in ancillary:
+        value = int.from_bytes(data[:4], "little")
+        descriptor, pid = (value, pid) if kind == _socket.SCM_RIGHTS else (descriptor, value)
+    kind = message[:1]
+    if kind == wire.FAILED:
+        raise failure.from_message(jail.plan, message)
+    if kind == b"":
+        raise LaunchError("init died while setting up", layer="pid", step="set-up", errno=0)
+    if kind == wire.FOLDER:
+        jail.folders.append(descriptor)
+    elif kind == wire.TERMINAL:
+        jail.terminal = descriptor
+    elif kind == wire.LISTENER:
+        jail.listener = descriptor
+    elif kind == wire.READY:
+        jail.payload = pid
+    return kind

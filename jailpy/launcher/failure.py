@@ -1,0 +1,78 @@
+"""A failed step in words: the step's own description, the errno, and what to do about it. Parent side."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from jailpy.child import wire
+from jailpy.errors import CommandError, InternalError, LaunchError
+from jailpy.steps import process as steps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jailpy.errors import JailPyError
+    from jailpy.plan.compile import Plan
+    from jailpy.steps import Step
+
+
+def error(step: Step, number: int, words: str = "") -> JailPyError:
+    """Make the LaunchError of a step and an errno."""
+    if number == 0:
+        return InternalError(f"{step.layer}: could not {step.describe()}: a bug in JailPy", [f"step {type(step).__name__}"])
+    from jailpy.host import remedies  # noqa: PLC0415 - only where something failed
+
+    what = step.describe()
+    hints = remedies.for_step(type(step).__name__, number)
+    return LaunchError(f"{step.layer}: could not {what}: {words or os.strerror(number)}", layer=step.layer, step=what, errno=number, hints=hints)
+
+
+def from_message(plan: Plan, message: bytes) -> JailPyError:
+    """Make the error of a FAILED message."""
+    index, number, detail = wire.unpack_failure(message)
+    step = plan.steps[index]
+    if isinstance(step, steps.Execute) and number:
+        return _command_error(plan, step, number, detail)
+    return error(step, number)
+
+
+def _command_error(plan: Plan, step: steps.Execute, number: int, detail: int) -> JailPyError:
+    name = step.argv[0].decode(errors="backslashreplace")
+    where = [candidate.decode(errors="backslashreplace") for candidate in step.candidates]
+    if number in (errno.ENOENT, errno.ENOTDIR) and not detail:
+        folders = ", ".join(path.rpartition("/")[0] or "/" for path in where) if "/" not in name else name
+        return CommandError(
+            f"command: {name}: not found in the jail",
+            errno=number,
+            exit_status=127,
+            hints=[f"looked for it in {folders or 'an empty PATH'}", *_outside_hint(plan, name)],
+        )
+    if number in (errno.ENOENT, errno.ENOTDIR):
+        found = where[detail - 1]
+        return CommandError(
+            f"command: {found}: is in the jail, but the interpreter that its first line or ELF header names is not",
+            errno=number,
+            exit_status=127,
+            hints=["show the interpreter with --ro, or name it as the command"],
+        )
+    hints = _noexec_hint(plan, name) if number == errno.EACCES else []
+    return CommandError(f"command: {name}: {os.strerror(number)}", errno=number, exit_status=126, hints=hints)
+
+
+def _outside_hint(plan: Plan, name: str) -> list[str]:
+    if "/" in name:
+        return [f"{name} exists on the host, outside the jail: show it with --ro"] if os.path.exists(name) else []
+    for folder in os.environ.get("PATH", "").split(":"):
+        path = f"{folder}/{name}"
+        if os.access(path, os.X_OK):
+            return [f"the caller's {path} lies outside the jail (a shim such as pyenv's does): name a program below /usr"]
+    return []
+
+
+def _noexec_hint(plan: Plan, name: str) -> list[str]:
+    if plan.profile.filesystem.exec == "any":
+        return ["the file is not executable for the jail's user: chmod +x"]
+    return [
+        f'profile {plan.profile.name} runs programs from system folders and --ro only (filesystem.exec = "{plan.profile.filesystem.exec}")',
+        "run a script by its interpreter (python3 a.py), show a program with --ro, or use --profile grade",
+    ]

@@ -1,0 +1,60 @@
+"""Sources opened by a launcher that is root: detached mounts whose owner appears in the jail as its one user.
+
+So a jail that runs as a high, unused uid can read what only root may read, and nothing on disk changes. Parent side.
+See mount_setattr(2), MOUNT_ATTR_IDMAP; Linux 5.12.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from jailpy.kernel import files, mount, process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jailpy.steps.mounts import MapSource
+
+_UNSUPPORTED = (errno.EINVAL, errno.EPERM, errno.EOPNOTSUPP)
+
+
+def open_mapped(step: MapSource) -> int:
+    """Apply MapSource; return the detached mount. Raises OSError.
+
+    On a filesystem without idmapped mounts the source is shown as it is: the jail's user then has what "others" have.
+    """
+    limits = mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_NO_MAGICLINKS
+    found = mount.openat2(mount.AT_FDCWD, os.fsencode(step.path), os.O_PATH, limits)
+    try:
+        tree = mount.open_tree(found, b"")
+    finally:
+        os.close(found)
+    mount.mount_setattr(tree, step.attributes)
+    userns = _user_namespace(step.owner, step.outside)
+    try:
+        mount.mount_setattr(tree, 0, userns=userns)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+    finally:
+        os.close(userns)
+    return tree
+
+
+def _user_namespace(owner: tuple[int, int], outside: tuple[int, int]) -> int:
+    """Return a descriptor of a user namespace that maps the owner's ids to the jail's ids on the host."""
+    reader, writer = os.pipe()
+    pid, pidfd = process.clone3(process.CLONE_NEWUSER)
+    if pid == 0:
+        os.close(writer)
+        os.read(reader, 1)
+        os._exit(0)
+    os.close(reader)
+    try:
+        files.write(f"/proc/{pid}/uid_map", f"{owner[0]} {outside[0]} 1")
+        files.write(f"/proc/{pid}/gid_map", f"{owner[1]} {outside[1]} 1")
+        return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(writer)
+        os.waitpid(pid, 0)
+        os.close(pidfd)

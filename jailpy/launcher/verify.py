@@ -1,0 +1,103 @@
+"""Proof that each layer holds: the parked payload as the kernel shows it, one moment before execve. Parent side.
+
+The payload's process runs nothing of the payload's yet, so what /proc says of it is what the payload will start with.
+"""
+
+from __future__ import annotations
+
+import os
+
+from jailpy.errors import LaunchError
+from jailpy.kernel import files
+from jailpy.steps import process as steps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jailpy.launcher.cgroups import RunCgroups
+    from jailpy.plan.compile import Plan
+
+_NAMESPACES = {"user": "user", "mount": "mnt", "pid": "pid", "net": "net", "ipc": "ipc", "uts": "uts", "cgroup-ns": "cgroup"}
+_LIMIT_WORDS = {"RLIMIT_NOFILE": "Max open files", "RLIMIT_FSIZE": "Max file size", "RLIMIT_CORE": "Max core file size"}
+
+
+def verify(plan: Plan, pid: int, groups: RunCgroups) -> dict[str, str]:
+    """Return what was seen, by layer. Raises LaunchError for a layer that is planned and not seen."""
+    planned = {layer.name for layer in plan.layers if layer.state in ("enforced", "degraded") and (layer.steps or layer.name in _NAMESPACES)}
+    status = _status(pid)
+    seen = {name: _namespace(pid, kind) for name, kind in _NAMESPACES.items() if name in planned}
+    seen["user"] += f", uid_map {_uid_map(plan, pid)}"
+    seen["mount"] += f", {_mounts(plan, pid)}"
+    seen["capabilities"] = _expect("capabilities", [status[f"Cap{name}"] for name in ("Inh", "Prm", "Eff", "Bnd", "Amb")], "0" * 16)
+    seen["no-new-privs"] = _expect("no-new-privs", [status["NoNewPrivs"]], "1")
+    if "seccomp" in planned:
+        seen["seccomp"] = _expect("seccomp", [status["Seccomp"]], "2") + f", {status.get('Seccomp_filters', '1')} filter"
+    if "landlock" in planned:
+        seen["landlock"] = "a file outside the rules was refused (EACCES)"
+    if "apparmor" in planned:
+        seen["apparmor"] = "the request to stack at execve reads back"
+    if "cgroup" in planned:
+        seen["cgroup"] = _cgroups(pid, groups)
+    if "rlimits" in planned:
+        seen["rlimits"] = _rlimits(plan, pid)
+    return seen
+
+
+def _refuse(layer: str, what: str) -> LaunchError:
+    return LaunchError(f"{layer}: {what}", layer=layer, step="verify", errno=0)
+
+
+def _status(pid: int) -> dict[str, str]:
+    lines = files.read(f"/proc/{pid}/status").splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def _expect(layer: str, values: list[str], wanted: str) -> str:
+    if any(value != wanted for value in values):
+        raise _refuse(layer, f"/proc/PID/status shows {' '.join(values)} where {wanted} was expected")
+    return f"/proc/PID/status shows {wanted}"
+
+
+def _namespace(pid: int, kind: str) -> str:
+    theirs, ours = (os.readlink(f"/proc/{who}/ns/{kind}") for who in (pid, "self"))
+    if theirs == ours:
+        raise _refuse(kind, "the payload is in the launcher's namespace")
+    return theirs
+
+
+def _uid_map(plan: Plan, pid: int) -> str:
+    found = files.read(f"/proc/{pid}/uid_map").split()
+    wanted = [str(plan.profile.identity.uid), str(plan.host.outside[0]), "1"]
+    if found != wanted:
+        raise _refuse("user", f"uid_map is {' '.join(found)}")
+    return " ".join(found)
+
+
+def _mounts(plan: Plan, pid: int) -> str:
+    """Check every mount of the jail: nosuid, and noexec where it can be written and exec is restricted."""
+    lines = [line.split() for line in files.read(f"/proc/{pid}/mountinfo", 1 << 22).splitlines()]
+    for fields in lines:
+        options = fields[5].split(",")
+        if "nosuid" not in options:
+            raise _refuse("mount", f"{fields[4]} is mounted without nosuid")
+        if "ro" not in options and "noexec" not in options and plan.profile.filesystem.exec != "any":
+            raise _refuse("mount", f"{fields[4]} can be written and executed from")
+    return f"{len(lines)} mounts, all nosuid" + ("" if plan.profile.filesystem.exec == "any" else ", all writable ones noexec")
+
+
+def _cgroups(pid: int, groups: RunCgroups) -> str:
+    lines = files.read(f"/proc/{pid}/cgroup").splitlines()
+    inside = [line for line in lines if line.rpartition("/")[2] == groups.name]
+    if len(inside) != len(groups.groups):
+        raise _refuse("cgroup", f"the payload is in {len(inside)} of {len(groups.groups)} groups")
+    return f"in {groups.name} ({len(inside)} hierarchies), limits read back"
+
+
+def _rlimits(plan: Plan, pid: int) -> str:
+    lines = files.read(f"/proc/{pid}/limits").splitlines()
+    shown = {line[:26].strip(): line[26:].split() for line in lines}
+    for step in plan.steps:
+        if isinstance(step, steps.SetRlimit) and step.name in _LIMIT_WORDS:
+            found = shown[_LIMIT_WORDS[step.name]][0]
+            if found != str(step.value):
+                raise _refuse("rlimits", f"{step.name} is {found}, not {step.value}")
+    return "/proc/PID/limits shows the planned values"

@@ -1,0 +1,60 @@
+"""The layers, parent side: each module says what its mechanism needs of the host and plans its steps.
+
+`plan(context)` returns a `Planned`; it never touches the kernel. To add a layer: docs/CONTRIBUTING, "How to add a layer".
+"""
+
+from __future__ import annotations
+
+from jailpy.frozen import Frozen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jailpy.host.facts import Entry, HostFacts
+    from jailpy.host.sources import Source
+    from jailpy.profile.model import Profile
+    from jailpy.steps import Step
+
+
+class Need(Frozen):
+    """Something that the host lacks: `what` is missing, for the reason `why`; `fix` is the smallest thing that helps."""
+
+    layer: str
+    what: str
+    why: str
+    fix: str
+
+
+class Planned(Frozen):
+    """What a layer will do: `state` is "enforced", "degraded", "absent" or "off"; `mechanism` says by what, in words."""
+
+    name: str
+    state: str
+    mechanism: str
+    steps: tuple[Step, ...] = ()
+    needs: tuple[Need, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Command(Frozen):
+    """What to run: argv, the environment that the payload gets, what is shown to it, how its streams are connected."""
+
+    argv: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    sources: tuple[Source, ...] = ()
+    put: tuple[Source, ...] = ()
+    root: tuple[Entry, ...] = ()
+    terminal: bool = False
+    collect: bool = False
+    keep: tuple[int, ...] = ()
+
+
+class Context(Frozen):
+    """Everything that a layer may look at."""
+
+    profile: Profile
+    host: HostFacts
+    command: Command
+
+    def wants(self, layer: str) -> bool:
+        """Say whether the profile requires or prefers a layer."""
+        return layer in self.profile.require.layers or layer in self.profile.require.prefer

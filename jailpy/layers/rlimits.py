@@ -1,0 +1,45 @@
+"""Resource limits of each process: what cgroups do not bound. Parent side. See getrlimit(2)."""
+
+from __future__ import annotations
+
+import resource
+
+from jailpy.layers import Context, Planned
+from jailpy.steps import process
+
+_MEMLOCK = 65536
+_PENDING_SIGNALS = 1024
+_SPARE_TASKS = 8  # above the pids controller's limit, so that its event is the evidence
+
+
+def _wanted(context: Context) -> dict[str, int | None]:
+    limits = context.profile.limits
+    wanted: dict[str, int | None] = {
+        "NOFILE": limits.open_files,
+        "FSIZE": limits.file_size,
+        "CORE": 1,  # 1, not 0: a core_pattern that is a pipe ignores 0 and runs a host program (core(5))
+        "STACK": limits.stack,
+        "MEMLOCK": _MEMLOCK,
+        "NICE": 0,
+        "RTPRIO": 0,
+        "MSGQUEUE": 0,
+        "SIGPENDING": _PENDING_SIGNALS,
+    }
+    if limits.processes is not None and context.host.kernel >= (5, 14):  # before, the host's own processes count too
+        wanted["NPROC"] = limits.processes + 1 + (_SPARE_TASKS if context.host.cgroups.has("pids") else 0)
+    if limits.cpu is not None and not context.host.cgroups.bases:
+        wanted["CPU"] = int(limits.cpu) + 1
+    return wanted
+
+
+def plan(context: Context) -> Planned:
+    """Plan the rlimits; a host's lower hard limit is kept."""
+    if not context.wants("rlimits"):
+        return Planned("rlimits", "off", "the caller's own")
+    hard = dict(context.host.hard_limits)
+    steps = []
+    for name, value in _wanted(context).items():
+        if value is not None and name in hard:
+            allowed = value if hard[name] < 0 else min(value, hard[name])
+            steps.append(process.SetRlimit(name=f"RLIMIT_{name}", resource=getattr(resource, f"RLIMIT_{name}"), value=allowed, hard=allowed))
+    return Planned("rlimits", "enforced", ", ".join(step.name[7:].lower() for step in steps), tuple(steps))

@@ -1,0 +1,23 @@
+"""seccomp: the allow-list of system calls, compiled once and cached. Parent side. See seccomp(2), seccomp_unotify(2)."""
+
+from __future__ import annotations
+
+from jailpy.layers import Context, Planned, seccomp_filter
+from jailpy.steps import process
+
+NAME = "seccomp"
+
+
+def plan(context: Context) -> Planned:
+    """Plan the filter. Raises ProfileError for names that do not exist, HostError where libseccomp is missing."""
+    if not context.wants(NAME):
+        return Planned(NAME, "off", "not asked for")
+    wanted, profile = context.profile.seccomp, context.profile
+    extra = () if profile.network.mode == "none" else ("@inet",)
+    terminal = ("@terminal",) if context.command.terminal else ()
+    compiled = seccomp_filter.compiled(
+        wanted.allow + extra + terminal, wanted.deny, wanted.violation, profile.filesystem.exec, context.host.machine
+    )
+    step = process.LoadFilter(program=compiled.program, rules=compiled.rules, listener=compiled.listener)
+    notes = (compiled.note,) if compiled.note else ()
+    return Planned(NAME, "enforced", f"libseccomp filter, {compiled.rules} rules", (step,), notes=notes)

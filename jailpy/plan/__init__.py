@@ -1,0 +1,1 @@
+"""Profile, host facts and command compile to a Plan, or to a Rejection that lists every unmet need at once. Pure."""

@@ -1,0 +1,88 @@
+"""Compile: ask every layer, check what the profile requires, order the steps. Parent side, pure."""
+
+from __future__ import annotations
+
+from jailpy.errors import HostError
+from jailpy.frozen import Frozen
+from jailpy.layers import (
+    Context,
+    Need,
+    Planned,
+    apparmor,
+    cgroup,
+    landlock,
+    mount,
+    namespaces,
+    privileges,
+    rlimits,
+    seccomp,
+    user,
+)
+from jailpy.plan.order import ordered
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jailpy.host.facts import HostFacts
+    from jailpy.layers import Command
+    from jailpy.profile.model import Profile
+    from jailpy.steps import Step
+
+PLANNERS: dict[str, Callable[[Context], Planned]] = {
+    "user": user.plan,
+    "mount": mount.plan,
+    "pid": namespaces.plan_pid,
+    "net": namespaces.plan_net,
+    "ipc": namespaces.plan_ipc,
+    "uts": namespaces.plan_uts,
+    "cgroup-ns": namespaces.plan_cgroup_namespace,
+    "capabilities": privileges.plan_capabilities,
+    "no-new-privs": privileges.plan_no_new_privs,
+    "seccomp": seccomp.plan,
+    "landlock": landlock.plan,
+    "apparmor": apparmor.plan,
+    "cgroup": cgroup.plan,
+    "rlimits": rlimits.plan,
+}
+
+
+class Plan(Frozen):
+    """The ordered steps, and what each layer will do. `excused` are the layers of --allow-missing."""
+
+    profile: Profile
+    host: HostFacts
+    command: Command
+    steps: tuple[Step, ...]
+    layers: tuple[Planned, ...]
+    excused: tuple[str, ...]
+
+
+class Rejection(Frozen):
+    """Why this profile cannot run on this host: every unmet need."""
+
+    needs: tuple[Need, ...]
+
+    def error(self) -> HostError:
+        """Make the error that says so in one line, with one hint for each different fix."""
+        first = self.needs[0]
+        more = f" (and {len(self.needs) - 1} more: see jailpy doctor)" if len(self.needs) > 1 else ""
+        hints = list(dict.fromkeys(need.fix for need in self.needs))
+        hints.append(f"or accept that it is not enforced: --allow-missing {first.layer}")
+        return HostError(f"{first.layer}: {first.what} is missing: {first.why}{more}", self.needs, hints)
+
+
+def compile_plan(profile: Profile, host: HostFacts, command: Command, excused: tuple[str, ...] = ()) -> Plan | Rejection:
+    """Compile a plan. A required layer that is not enforced is refused, unless it is `excused`."""
+    context = Context(profile=profile, host=host, command=command)
+    layers = tuple(planner(context) for planner in PLANNERS.values())
+    unmet = tuple(
+        need
+        for layer in layers
+        if layer.state in ("absent", "degraded") and layer.name in profile.require.layers and layer.name not in excused
+        for need in layer.needs
+    )
+    if unmet:
+        return Rejection(unmet)
+    steps = [step for layer in layers for step in layer.steps]
+    return Plan(profile, host, command, ordered((*steps, *privileges.plan_payload(context))), layers, excused)

@@ -1,0 +1,40 @@
+"""The order of the steps: one list of phases, each with the reason for its place. Parent side, pure."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jailpy.steps import Step
+
+ORDER: tuple[tuple[str, str], ...] = (
+    ("cgroup-make", "the limits stand before the first process of the jail exists"),
+    ("sources", "a launcher that is root opens sources while it still may"),
+    ("clone", "init is born in its namespaces, and on version 2 in its cgroup"),
+    ("id-map", "without ids init may do nothing"),
+    ("cgroup-move", "while init mounts, so that nobody waits for the kernel's grace period"),
+    ("identity", "a process without ids cannot mount"),
+    ("mounts", "mounting needs the capabilities that are dropped later"),
+    ("sysctl", "the jail's procfs is there and still writable"),
+    ("root", "the host's tree is left once everything to be shown is attached"),
+    ("cgroup-join", "the payload must be born in the run's group"),
+    ("cgroup-namespace", "its root is the group that init is in now"),
+    ("terminal", "the new devpts is mounted"),
+    ("capabilities", "nothing after this needs any"),
+    ("no-new-privs", "Landlock and seccomp demand it of a process without capabilities"),
+    ("init", "init is hidden once the payload is forked, before it runs"),
+    ("session", "the payload's own process from here on"),
+    ("stdio", "every other descriptor is closed at execve"),
+    ("rlimits", "inside the namespaces: outside they would count ended jails' processes"),
+    ("apparmor", "the request needs /proc, which Landlock makes read-only"),
+    ("landlock", "before seccomp, so that the filter need not allow landlock_*"),
+    ("seccomp", "last: it forbids what the steps above need"),
+    ("execve", "the payload"),
+)
+_RANK = {phase: rank for rank, (phase, _) in enumerate(ORDER)}
+
+
+def ordered(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Sort steps by phase; within a phase they keep the order in which their layer planned them."""
+    return tuple(sorted(steps, key=lambda step: _RANK[step.phase]))

@@ -1,0 +1,57 @@
+"""Steps of the cgroup layer, all applied by the launcher."""
+
+from __future__ import annotations
+
+from jailpy.steps import Step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
+
+
+class CgroupStep(Step):
+    """Any step of the cgroup layer."""
+
+    layer: ClassVar[str] = "cgroup"
+    side: ClassVar[str] = "launcher"
+    phase: ClassVar[str] = "cgroup-make"
+
+
+class MakeCgroup(CgroupStep):
+    """Make one fresh cgroup for the run below `parent`, a folder of the hierarchy of `controllers`."""
+
+    parent: str
+    controllers: tuple[str, ...]
+    version: int
+
+    def describe(self) -> str:
+        what = ", ".join(self.controllers) or "no controller"
+        return f"make a cgroup (version {self.version}: {what}) below {self.parent}"
+
+
+class SetCgroupLimit(CgroupStep):
+    """Write one limit and read it back. A `required` one that does not read back stops the launch."""
+
+    parent: str
+    file: str
+    value: str
+    required: bool = True
+
+    def describe(self) -> str:
+        return f"set {self.file} to {self.value} and read it back"
+
+
+class JoinCgroup(CgroupStep):
+    """Move init into the run's version 1 cgroups (version 2: clone3 starts it there)."""
+
+    phase: ClassVar[str] = "cgroup-move"
+
+    def describe(self) -> str:
+        return "move init into the run's cgroups"
+
+
+class EnterScope(CgroupStep):
+    """Ask the systemd user manager for a transient scope with Delegate=yes, and move the launcher there."""
+
+    def describe(self) -> str:
+        return "ask the systemd user manager for a delegated scope and move the launcher there"

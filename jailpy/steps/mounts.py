@@ -1,0 +1,244 @@
+"""Steps of the mount layer. Paths of the jail are relative to its new root while it is built: "etc/passwd".
+
+Mounts travel in slots: a step opens one under a number, a later step attaches it.
+"""
+
+from __future__ import annotations
+
+from jailpy.steps import Step, size_words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
+
+_WORDS = {0x1: "read-only", 0x2: "nosuid", 0x4: "nodev", 0x8: "noexec", 0x200000: "nosymfollow"}
+
+
+def attribute_words(attributes: int) -> str:
+    """Return mount attributes as mount(8) spells them."""
+    return ", ".join(word for bit, word in _WORDS.items() if attributes & bit) or "no restrictions"
+
+
+class MountStep(Step):
+    """Any step of the mount layer."""
+
+    layer: ClassVar[str] = "mount"
+    phase: ClassVar[str] = "mounts"
+
+
+class CutPropagation(MountStep):
+    """Make every mount of the namespace private."""
+
+    def describe(self) -> str:
+        return "cut mount propagation between the jail and the host"
+
+
+class OpenSource(MountStep):
+    """Take a detached copy of the host mount at a path, reached without following any link."""
+
+    slot: int
+    path: str
+    attributes: int
+
+    def describe(self) -> str:
+        return f"open {self.path} to show it {attribute_words(self.attributes)}"
+
+
+class MapSource(MountStep):
+    """OpenSource by a launcher that is root, with the ids of the source's owner mapped to those of the jail."""
+
+    side: ClassVar[str] = "launcher"
+    phase: ClassVar[str] = "sources"
+    slot: int
+    path: str
+    attributes: int
+    owner: tuple[int, int]
+    outside: tuple[int, int]
+
+    def describe(self) -> str:
+        words = attribute_words(self.attributes)
+        return f"open {self.path} as root to show it {words}, its owner {self.owner[0]}:{self.owner[1]} as the jail's user"
+
+
+class NewTmpfs(MountStep):
+    """Make a tmpfs; `size` in bytes."""
+
+    slot: int
+    size: int
+    inodes: int
+    mode: int
+    attributes: int
+
+    def describe(self) -> str:
+        words = attribute_words(self.attributes)
+        return f"make a tmpfs of {size_words(self.size)} and {self.inodes} inodes ({words})"
+
+
+class EnterRoot(MountStep):
+    """Attach the new root over a host folder of the namespace's own and work from there."""
+
+    slot: int
+    over: str
+
+    def describe(self) -> str:
+        return f"build the new root over {self.over}, in this mount namespace only"
+
+
+class MakeFolder(MountStep):
+    """Make a folder in the new root."""
+
+    path: str
+    mode: int = 0o755
+
+    def describe(self) -> str:
+        return f"make the folder /{self.path}"
+
+
+class MakeFile(MountStep):
+    """Write a small file in the new root: an /etc file, or an empty one to attach a mount to."""
+
+    path: str
+    content: bytes = b""
+    mode: int = 0o644
+
+    def describe(self) -> str:
+        return f"write /{self.path} ({len(self.content)} bytes)" if self.content else f"make the empty file /{self.path}"
+
+
+class MakeLink(MountStep):
+    """Make a symbolic link in the new root."""
+
+    path: str
+    target: str
+
+    def describe(self) -> str:
+        return f"link /{self.path} to {self.target}"
+
+
+class Attach(MountStep):
+    """Attach the mount of a slot at a path, reached without following any link."""
+
+    slot: int
+    path: str
+
+    def describe(self) -> str:
+        return f"show it at /{self.path}"
+
+
+class TakeFolder(MountStep):
+    """Take a detached copy of a folder of the new root, with attributes of its own."""
+
+    slot: int
+    path: str
+    attributes: int
+
+    def describe(self) -> str:
+        return f"take /{self.path} as a mount of its own ({attribute_words(self.attributes)})"
+
+
+class NewOverlay(MountStep):
+    """Make an overlay filesystem: reads come from `lower`, writes stay in `upper`."""
+
+    slot: int
+    lower: str
+    upper: str
+    work: str
+    attributes: int
+
+    def describe(self) -> str:
+        return f"lay a writable layer in the jail's tmpfs over /{self.lower}"
+
+
+class CopyTree(MountStep):
+    """Copy a file or folder of a slot into the jail, links as links, nothing but files, folders and links."""
+
+    slot: int
+    path: str
+
+    def describe(self) -> str:
+        return f"copy it to /{self.path}"
+
+
+class NewProc(MountStep):
+    """Mount a procfs of the jail's pid namespace. See proc(5), hidepid."""
+
+    slot: int
+    attributes: int
+
+    def describe(self) -> str:
+        return "mount a proc filesystem that knows the jail's own processes only"
+
+
+class NewDevpts(MountStep):
+    """Mount a devpts instance of the jail's own."""
+
+    slot: int
+
+    def describe(self) -> str:
+        return "mount a pseudo-terminal filesystem of the jail's own"
+
+
+class RootStep(MountStep):
+    """Any step of the mount layer that finishes the new root."""
+
+    phase: ClassVar[str] = "root"
+
+
+class BindReadOnly(RootStep):
+    """Bind a folder over itself, read-only."""
+
+    path: str
+
+    def describe(self) -> str:
+        return f"make /{self.path} read-only"
+
+
+class Mask(RootStep):
+    """Cover paths: files by the jail's /dev/null (`file_cover`), folders by an empty one (`folder_cover`)."""
+
+    files: tuple[str, ...]
+    folders: tuple[str, ...]
+    file_cover: str
+    folder_cover: str
+
+    def describe(self) -> str:
+        return "mask " + ", ".join(f"/{path}" for path in (*self.files, *self.folders))
+
+
+class DropMount(RootStep):
+    """Unmount a folder that was only needed while building, and remove it."""
+
+    path: str
+
+    def describe(self) -> str:
+        return f"unmount /{self.path}, needed while building only"
+
+
+class SetAttributes(RootStep):
+    """Set the attributes of the mount at a path of the new root ("" is the root itself), not of those below it."""
+
+    path: str
+    attributes: int
+
+    def describe(self) -> str:
+        return f"make /{self.path} {attribute_words(self.attributes)}"
+
+
+class ChangeRoot(RootStep):
+    """Make the new root the root: pivot_root(2), or chroot(2) where the old root is an initramfs."""
+
+    method: str
+
+    def describe(self) -> str:
+        left = "leave the host's tree" if self.method == "pivot_root" else "the host's tree stays, covered and unreachable"
+        return f"{self.method} into the new root; {left}"
+
+
+class OfferFolder(RootStep):
+    """Hand the launcher a read-only, link-proof view of a folder, to collect files and measure its fill after the run."""
+
+    path: str
+    purpose: str
+
+    def describe(self) -> str:
+        return f"hand the launcher a read-only view of /{self.path} ({self.purpose})"

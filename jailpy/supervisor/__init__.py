@@ -1,0 +1,1 @@
+"""Watch a run: clocks and limits, accounting, bounded output, violations, the verdict. Parent side; the only one that kills."""

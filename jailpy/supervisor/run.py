@@ -1,0 +1,157 @@
+"""Run a jail to its end and say how it ended: supervise, account, collect, decide the verdict. Parent side."""
+
+from __future__ import annotations
+
+import os
+
+from jailpy.supervisor.outcome import Cause, Evidence, Outcome, Usage
+from jailpy.supervisor.streams import Input, Output, drain
+from jailpy.supervisor.watch import Watch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jailpy.launcher.cold import Jail
+    from jailpy.supervisor.signals import Signals
+
+_SIGXFSZ = 25
+
+
+def supervise(jail: Jail, streams: tuple[int, int, int], escaped: tuple[bool, bool], signals: Signals) -> Outcome:
+    """Let a parked payload run between the caller's streams; return once nothing of it is alive.
+
+    `streams` are the caller's descriptors (input -1 for none); `escaped` says which outputs are terminals.
+    Raises LaunchError where execve fails.
+    """
+    outputs, source = _connect(jail, streams, escaped)
+    watch = Watch(jail, outputs, source, signals)
+    try:
+        signals.attach(jail)
+        watch.run()
+        drain(outputs, watch.allowance, signals.interrupted)
+        return _outcome(watch)
+    finally:
+        for output in outputs:
+            output.close()
+        watch.close()
+
+
+def _connect(jail: Jail, streams: tuple[int, int, int], escaped: tuple[bool, bool]) -> tuple[list[Output], Input | None]:
+    """Pair the payload's streams with the caller's; on a terminal both outputs are one."""
+    if jail.terminal >= 0:
+        source = Input(streams[0], jail.terminal) if streams[0] >= 0 else None
+        return [Output(os.dup(jail.terminal), streams[1], escape=False)], source
+    outputs = [Output(jail.stdout, streams[1], escaped[0]), Output(jail.stderr, streams[2], escaped[1])]
+    jail.stdout = jail.stderr = -1  # the outputs close them
+    if streams[0] >= 0:
+        return outputs, Input(streams[0], jail.stdin)
+    os.close(jail.stdin)
+    jail.stdin = -1
+    return outputs, None
+
+
+def _outcome(watch: Watch) -> Outcome:
+    usage = _usage(watch)
+    exit_code, signal = _status(watch)
+    cause = watch.cause or _cause(watch, usage, exit_code, signal)
+    verdict = cause.verdict if cause else "ok" if exit_code == 0 else "nonzero_exit" if exit_code is not None else "signaled"
+    return Outcome(
+        verdict=verdict,
+        exit_code=exit_code,
+        signal=signal,
+        evidence=cause.evidence if cause else None,
+        usage=usage,
+        violations=tuple(watch.violations.report()) if watch.violations else (),
+        violation_count=watch.violations.total if watch.violations else 0,
+        notes=_notes(watch, cause),
+        cancelled_by=watch.signals.sent,
+    )
+
+
+def _status(watch: Watch) -> tuple[int | None, int | None]:
+    """Return (exit code, signal) of the payload; a run killed from outside died of SIGKILL."""
+    if watch.record is None:
+        return None, 9
+    code = os.waitstatus_to_exitcode(watch.record[1])
+    return (code, None) if code >= 0 else (None, -code)
+
+
+def _cause(watch: Watch, usage: Usage, exit_code: int | None, signal: int | None) -> Cause | None:
+    """Decide what the evidence says of a run that nobody ended: a refusal counts only beside a failure."""
+    limits, accounting = watch.limits, watch.accounting
+    if accounting.oom_kills()[0]:
+        return Cause("memory_limit", watch.memory_evidence())
+    if watch.record is None:
+        return Cause("internal_error", Evidence(source="init was killed from outside; how the payload ended is not known"))
+    if exit_code == 0:
+        return None
+    if signal == _SIGXFSZ:
+        return Cause("file_size_limit", Evidence("file_size", limits.file_size, None, "SIGXFSZ"))
+    if limits.cpu is not None and usage.cpu_s is not None and usage.cpu_s >= limits.cpu:
+        return Cause("cpu_limit", Evidence("cpu", limits.cpu, usage.cpu_s, dict(usage.sources)["cpu_s"]))
+    refusals = accounting.process_refusals()
+    if refusals:
+        evidence = Evidence("processes", limits.processes, usage.processes_peak, f"pids.events max={refusals}")
+        return Cause("process_limit", evidence)
+    return _disk_cause(watch, usage)
+
+
+def _disk_cause(watch: Watch, usage: Usage) -> Cause | None:
+    limits = watch.limits
+    page = os.sysconf("SC_PAGESIZE")
+    if usage.disk_bytes is not None and usage.disk_bytes > limits.disk - page:
+        return Cause("disk_limit", Evidence("disk", limits.disk, usage.disk_bytes, "fill of the jail's tmpfs (statfs)"))
+    if usage.inodes is not None and usage.inodes >= limits.inodes:
+        return Cause("disk_limit", Evidence("inodes", limits.inodes, usage.inodes, "fill of the jail's tmpfs (statfs)"))
+    return None
+
+
+def _notes(watch: Watch, cause: Cause | None) -> tuple[str, ...]:
+    hits = watch.accounting.memory_refusals()
+    if hits and (cause is None or cause.verdict != "memory_limit"):
+        return (f"the memory limit was reached {hits} times without a kill",)
+    return ()
+
+
+def _usage(watch: Watch) -> Usage:
+    accounting, sources = watch.accounting, {"wall_s": "CLOCK_MONOTONIC"}
+    total: float | None
+    user: float | None
+    system: float | None
+    measured = accounting.cpu()
+    if measured:
+        total, user, system = measured
+        sources["cpu_s"] = accounting.cpu_source()
+    elif watch.record:
+        user, system = watch.record[2] / 1e6, watch.record[3] / 1e6
+        total = user + system
+        sources["cpu_s"] = "wait4 rusage of the payload and the children it waited for"
+    else:
+        total = user = system = None
+    memory, sources["memory_peak_bytes"] = accounting.memory_peak()
+    processes, sources["processes_peak"] = accounting.processes_peak()
+    disk, inodes = _fill(watch.jail)
+    if disk is not None:
+        sources["disk_bytes"] = sources["inodes"] = "statfs of the jail's tmpfs"
+    counts = [output.count for output in watch.outputs] + [0]
+    return Usage(
+        wall_s=round(watch.ended_at - watch.started_at, 6),
+        cpu_s=total,
+        user_s=user,
+        system_s=system,
+        memory_peak_bytes=memory,
+        memory=tuple(accounting.memory_breakdown().items()),
+        processes_peak=processes,
+        disk_bytes=disk,
+        inodes=inodes,
+        stdout_bytes=counts[0],
+        stderr_bytes=counts[1],
+        sources=tuple((name, source) for name, source in sources.items() if source),
+    )
+
+
+def _fill(jail: Jail) -> tuple[int | None, int | None]:
+    """Return the bytes and inodes in use in the jail's tmpfs after the run."""
+    if not jail.folders:
+        return None, None
+    found = os.fstatvfs(jail.folders[0])
+    return (found.f_blocks - found.f_bfree) * found.f_frsize, found.f_files - found.f_ffree

@@ -1,0 +1,116 @@
+"""The payload's streams: bounded, never buffered beyond one chunk, never the caller's own descriptors. Parent side."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import stat
+
+from jailpy.escape import TerminalFilter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_CHUNK = 65536
+_PIPE_BUF = 4096  # a pipe that polls writable takes this much without blocking (pipe(7))
+_PLAIN = (stat.S_ISREG, stat.S_ISBLK)
+
+
+def _read(source: int, size: int) -> bytes:
+    """Read; a terminal whose last writer is gone ends like a pipe (pty(7): EIO)."""
+    try:
+        return os.read(source, size)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return b""
+
+
+class Output:
+    """One of the payload's output streams on its way to a descriptor (None: counted and thrown away, -1: closed)."""
+
+    def __init__(self, source: int, target: int, escape: bool) -> None:
+        self.source = source
+        self.target = target
+        self.count = 0
+        self.error: OSError | None = None
+        self._pending = memoryview(b"")
+        self._filter = TerminalFilter() if escape else None
+        self._plain = any(check(os.fstat(target).st_mode) for check in _PLAIN)
+
+    def interest(self) -> tuple[int, int]:
+        """Return the descriptor to poll now, and for what: the target while something is pending, else the source."""
+        return (self.target, select.POLLOUT) if self._pending else (self.source, select.POLLIN)
+
+    def step(self, allowance: int) -> bool:
+        """Read or write one chunk; take at most `allowance` bytes of the payload. Return False at the end."""
+        if self._pending:
+            self._write()
+            return self.source >= 0
+        chunk = _read(self.source, max(1, min(_CHUNK, allowance)))
+        self.count += len(chunk)
+        data = chunk[: max(0, allowance)]
+        if self._filter:
+            data = self._filter.feed(data, final=not chunk)
+        self._pending = memoryview(data)
+        return bool(chunk) or bool(self._pending)
+
+    def close(self) -> None:
+        """Close the payload's end. May be called twice."""
+        if self.source >= 0:
+            os.close(self.source)
+            self.source = -1
+
+    def _write(self) -> None:
+        try:
+            size = len(self._pending) if self._plain else _PIPE_BUF
+            self._pending = self._pending[os.write(self.target, self._pending[:size]) :]
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._pending = memoryview(b"")
+            self.error = None if error.errno == errno.EPIPE else error
+            self.close()  # the payload gets SIGPIPE, as it would without a jail
+
+
+class Input:
+    """The caller's input on its way to the payload's standard input."""
+
+    def __init__(self, source: int, target: int) -> None:
+        self.source = source
+        self.target = target
+        self._pending = memoryview(b"")
+
+    def interest(self) -> tuple[int, int]:
+        """Return the descriptor to poll now, and for what."""
+        return (self.target, select.POLLOUT) if self._pending else (self.source, select.POLLIN)
+
+    def step(self) -> bool:
+        """Read or write one chunk. Return False at the end, or when the payload reads no more."""
+        try:
+            if self._pending:
+                self._pending = self._pending[os.write(self.target, self._pending) :]
+                return True
+            self._pending = memoryview(os.read(self.source, _CHUNK))
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            if error.errno in (errno.EPIPE, errno.EIO, errno.EISDIR):
+                return False
+            raise
+        return bool(self._pending)
+
+
+def drain(outputs: list[Output], allowance: Callable[[], int], interrupted: Callable[[], bool]) -> None:
+    """Pass on what is left in the pipes of a dead payload."""
+    open_outputs = [output for output in outputs if output.source >= 0]
+    while open_outputs and not interrupted():
+        poll = select.poll()
+        for output in open_outputs:
+            poll.register(*output.interest())
+        ready = {descriptor for descriptor, _ in poll.poll(200)}
+        for output in list(open_outputs):
+            if output.interest()[0] in ready and not output.step(allowance()):
+                open_outputs.remove(output)

@@ -1,0 +1,268 @@
+"""The supervisor's loop: one poll(2) over everything that a run can say, and the clocks. Parent side.
+
+When `watch` returns, the run is dead: init is reaped, and with it its whole pid namespace.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+from jailpy.child import wire
+from jailpy.errors import HostError
+from jailpy.kernel import files
+from jailpy.launcher import failure
+from jailpy.supervisor.accounting import Accounting
+from jailpy.supervisor.outcome import Cause, Evidence
+from jailpy.supervisor.signals import Signals
+from jailpy.supervisor.streams import Input, Output
+from jailpy.supervisor.violations import Violations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jailpy.launcher.cold import Jail
+
+_GRACE_S = 1.0
+_LEAST_CPU_CHECK_S = 0.005
+_IDLE_CPU_S = 0.001
+
+
+class Watch:
+    """One run being watched. `cause` is why it was ended from outside, None where it ended by itself."""
+
+    def __init__(self, jail: Jail, outputs: list[Output], source: Input | None, signals: Signals) -> None:
+        limits = jail.plan.profile.limits
+        seccomp = jail.plan.profile.seccomp
+        self.jail = jail
+        self.limits = limits
+        self.outputs = outputs
+        self.signals = signals
+        self.accounting = Accounting(jail.groups)
+        self.cause: Cause | None = None
+        self.record: tuple[bytes, int, int, int, int] | None = None
+        self.launched = False
+        self.started_at = 0.0
+        self.ended_at = 0.0
+        self.violations: Violations | None = None
+        if jail.listener >= 0:
+            exec_mode = jail.plan.profile.filesystem.exec
+            self.violations = Violations(jail.listener, seccomp.violation, exec_mode, seccomp.deny, launches=1 << 30)
+        self._input = source
+        self._oom = self._watch_oom()
+        self._dead = False
+        self._kill_at = 0.0
+        self._cpu_at = 0.0
+        self._idle_since = 0.0
+        self._idle_cpu = 0.0
+        self._idle_output = 0
+
+    def allowance(self) -> int:
+        """Return how many bytes of output are still within the limit."""
+        if self.limits.output is None:
+            return 1 << 40
+        return self.limits.output - sum(output.count for output in self.outputs)
+
+    def run(self) -> None:
+        """Let the payload go, and watch it to its end. Raises LaunchError where execve fails."""
+        self.accounting.start()
+        self.started_at = self._idle_since = time.monotonic()
+        self._plan_cpu_check(self.started_at, 0.0)
+        self.jail.go()
+        while not self._dead:
+            handlers = self._handlers()
+            poll = select.poll()
+            for descriptor, (events, _) in handlers.items():
+                poll.register(descriptor, events)
+            for descriptor, _ in sorted(poll.poll(self._timeout()), key=lambda ready: ready[0] != self._channel()):
+                handlers[descriptor][1]()
+            self._check_clocks()
+        self.ended_at = time.monotonic()
+        os.waitpid(self.jail.init, 0)
+        self.jail.init = 0
+        self._take_records()
+
+    def stop(self, verdict: str, evidence: Evidence) -> None:
+        """End the run, for the first cause that asks."""
+        if self.cause is None:
+            self.cause = Cause(verdict, evidence)
+        self.jail.groups.kill()
+        self.jail.kill()
+
+    def _channel(self) -> int:
+        return self.jail.channel.fileno() if self.jail.channel else -1
+
+    def _handlers(self) -> dict[int, tuple[int, Callable[[], None]]]:
+        jail = self.jail
+        handlers: dict[int, tuple[int, Callable[[], None]]] = {
+            jail.pidfd: (select.POLLIN, self._on_death),
+            self.signals.fileno(): (select.POLLIN, self._on_signal),
+        }
+        if jail.status >= 0:
+            handlers[jail.status] = (select.POLLIN, self._take_records)
+        if jail.channel:
+            handlers[self._channel()] = (select.POLLIN, self._on_channel)
+        if self.violations:
+            handlers[self.violations.fileno()] = (select.POLLIN, self._on_violation)
+        if self._oom >= 0:
+            handlers[self._oom] = (select.POLLIN, self._on_oom)
+        for output in self.outputs:
+            if output.source >= 0:
+                descriptor, events = output.interest()
+                handlers[descriptor] = (events, lambda output=output: self._on_output(output))
+        if self._input:
+            descriptor, events = self._input.interest()
+            handlers[descriptor] = (events, self._on_input)
+        return handlers
+
+    def _on_death(self) -> None:
+        self._dead = True
+
+    def _take_records(self) -> None:
+        while self.jail.status >= 0:
+            record = os.read(self.jail.status, wire.STATUS_SIZE)
+            if not record:
+                os.close(self.jail.status)
+                self.jail.status = -1
+            elif record[:1] == wire.ENDED:
+                self.record = wire.unpack_status(record)
+            else:
+                self.signals.suspend(self.jail)
+                return
+            if not self._dead and self.jail.status >= 0:
+                return
+
+    def _on_channel(self) -> None:
+        """Take the set-up channel's end, which is the success of execve, or the message that it failed."""
+        assert self.jail.channel is not None
+        message = self.jail.channel.recv(64)
+        if message[:1] == wire.FAILED:
+            raise failure.from_message(self.jail.plan, message)
+        self.jail.channel.close()
+        self.jail.channel = None
+        self.launched = True
+        if self.violations:
+            self.violations.started()
+
+    def _on_violation(self) -> None:
+        assert self.violations is not None
+        if not self.violations.handle():
+            return
+        if self.violations.failure:
+            self.stop("internal_error", Evidence(source=self.violations.failure))
+        else:
+            self.stop("security_violation", Evidence(source="seccomp user notification: see violations"))
+
+    def _on_output(self, output: Output) -> None:
+        more = output.step(self.allowance())
+        if output.error:
+            words = f"writing the payload's output failed: {output.error.strerror}"
+            self.stop("internal_error", Evidence(source=words))
+        left = self.allowance()
+        if left < 0:
+            limit = self.limits.output
+            self.stop("output_limit", Evidence("output", limit, (limit or 0) - left, "bytes read from the payload's pipes"))
+        if not more:
+            output.close()
+
+    def _on_input(self) -> None:
+        assert self._input is not None
+        if not self._input.step():
+            self.close_input()
+
+    def close_input(self) -> None:
+        """Close the payload's standard input: end of file there. A terminal stays open for its output."""
+        if self.jail.stdin >= 0:
+            os.close(self.jail.stdin)
+            self.jail.stdin = -1
+        self._input = None
+
+    def _on_signal(self) -> None:
+        number = self.signals.take(self.jail)
+        if number and not self._kill_at:
+            self.cause = self.cause or Cause("cancelled", Evidence(source=f"signal {number}"))
+            self._kill_at = time.monotonic() + _GRACE_S
+
+    def _watch_oom(self) -> int:
+        """Ask for an event on a version 1 OOM kill; version 2 kills the whole group by itself (memory.oom.group)."""
+        names = self.accounting.oom_event_files()
+        if names is None:
+            return -1
+        event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        control = os.open(names[0], os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            files.write(names[1], f"{event} {control}")
+        except OSError as error:
+            raise HostError(f"cgroup: cannot watch for OOM kills: {error.strerror}") from error
+        finally:
+            os.close(control)
+        return event
+
+    def _on_oom(self) -> None:
+        os.eventfd_read(self._oom)
+        if self.accounting.oom_kills()[0]:
+            self.stop("memory_limit", self.memory_evidence())
+
+    def memory_evidence(self) -> Evidence:
+        """Return the evidence of an OOM kill."""
+        kills, name = self.accounting.oom_kills()
+        return Evidence("memory", self.limits.memory, self.accounting.memory_peak()[0], f"{name} oom_kill={kills}")
+
+    def _timeout(self) -> float:
+        """Return the milliseconds until the next clock is due."""
+        due = [at for at in (self._kill_at, self._cpu_at) if at]
+        if self.limits.wall is not None and self.cause is None:
+            due.append(self.started_at + self.limits.wall)
+        if self.limits.idle is not None:
+            due.append(time.monotonic() + max(self.limits.idle / 10, 0.01))
+        if self.cause and not self._kill_at:
+            due.append(time.monotonic() + _GRACE_S)
+        return max(0.0, (min(due) - time.monotonic()) * 1000) if due else 60_000.0
+
+    def _check_clocks(self) -> None:
+        now = time.monotonic()
+        if self._dead:
+            return
+        if self._kill_at and now >= self._kill_at:
+            self.stop("cancelled", Evidence())
+        if self.limits.wall is not None and now - self.started_at >= self.limits.wall:
+            self.stop("wall_limit", Evidence("wall", self.limits.wall, round(now - self.started_at, 6), "CLOCK_MONOTONIC"))
+        if self._cpu_at and now >= self._cpu_at:
+            self._check_cpu(now)
+        if self.limits.idle is not None:
+            self._check_idle(now)
+
+    def _plan_cpu_check(self, now: float, used: float) -> None:
+        if self.limits.cpu is None or self.accounting.cpu() is None:
+            return
+        rate = self.limits.cpus or self.jail.plan.host.processors
+        rate = rate if self.jail.groups.folder("cpu") else self.jail.plan.host.processors
+        self._cpu_at = now + max((self.limits.cpu - used) / rate, _LEAST_CPU_CHECK_S)
+
+    def _check_cpu(self, now: float) -> None:
+        used = (self.accounting.cpu() or (0.0,))[0]
+        if self.limits.cpu is not None and used >= self.limits.cpu:
+            self.stop("cpu_limit", Evidence("cpu", self.limits.cpu, used, self.accounting.cpu_source()))
+        self._plan_cpu_check(now, used)
+
+    def _check_idle(self, now: float) -> None:
+        used = (self.accounting.cpu() or (0.0,))[0]
+        seen = sum(output.count for output in self.outputs)
+        if used - self._idle_cpu > _IDLE_CPU_S or seen != self._idle_output:
+            self._idle_since, self._idle_cpu, self._idle_output = now, used, seen
+        elif self.limits.idle is not None and now - self._idle_since >= self.limits.idle:
+            quiet = round(now - self._idle_since, 6)
+            self.stop("idle_limit", Evidence("idle", self.limits.idle, quiet, f"no output, {self.accounting.cpu_source()}"))
+
+    def close(self) -> None:
+        """Close what belongs to watching: the OOM event and the filter's listener."""
+        if self.violations:
+            self.violations.close()
+            self.jail.listener = -1
+        if self._oom >= 0:
+            os.close(self._oom)
+            self._oom = -1
+
+
