@@ -28,7 +28,7 @@ class Violations:
     """Answers and records the calls that a filter reports; owns the listener's descriptor until `close`.
 
     `mode` is the profile's `seccomp.violation`: "errno" (EPERM), "kill" (no answer: the run dies first) or "record"
-    (the call is let through). With `exec_mode` "none", the first `launches` calls of execve belong to the launch and pass
+    (the call is let through). With `exec_mode` "none", the first `launches` calls of execve are the launch's own and pass
     until `started` is called.
     """
 
