@@ -10,6 +10,7 @@ import resource
 from jailpy.child import wire
 from jailpy.child.init import SIGNALS
 from jailpy.kernel import files, landlock, network, process, seccomp
+from jailpy.steps import cgroups
 from jailpy.steps import process as steps
 
 TYPE_CHECKING = False
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def await_launcher(step: Step, child: Child) -> None:
-    """Apply AwaitIds and AwaitCgroup."""
+    """Apply AwaitIds."""
     child.wait()
 
 
@@ -51,6 +52,12 @@ def set_hostname(step: steps.SetHostname, child: Child) -> None:
 def loopback_up(step: steps.LoopbackUp, child: Child) -> None:
     """Apply LoopbackUp."""
     network.loopback_up()
+
+
+def join_cgroup(step: cgroups.JoinCgroup, child: Child) -> None:
+    """Apply JoinCgroup."""
+    for tasks in child.tasks:
+        os.write(tasks, b"0")
 
 
 def new_cgroup_namespace(step: steps.NewCgroupNamespace, child: Child) -> None:
@@ -194,7 +201,7 @@ APPLY: dict[type[Step], Callable[[Any, Child], None]] = {
     steps.ForbidUserNamespaces: forbid_user_namespaces,
     steps.SetHostname: set_hostname,
     steps.LoopbackUp: loopback_up,
-    steps.AwaitCgroup: await_launcher,
+    cgroups.JoinCgroup: join_cgroup,
     steps.NewCgroupNamespace: new_cgroup_namespace,
     steps.HideInit: hide_init,
     steps.DropCapabilities: drop_capabilities,

@@ -14,13 +14,14 @@ class Child:
     """Descriptors of the child: the set-up channel, the status pipe, stdio, and the mounts that are not attached yet."""
 
     def __init__(
-        self, channel: _socket.socket, status: int, stdio: tuple[int, int, int], slots: dict[int, int], wipe: tuple[int, int]
+        self, channel: _socket.socket, status: int, stdio: tuple[int, int, int], slots: dict[int, int], tasks: list[int]
     ) -> None:
         self.channel = channel
         self.status = status
         self.stdio = stdio
         self.slots = slots
-        self.wipe = wipe
+        self.tasks = tasks
+        self.wipe = (0, 0)
         self.root = -1
         self.detail = 0
         self.terminal = False

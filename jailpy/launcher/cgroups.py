@@ -61,11 +61,9 @@ class RunCgroups:
         if not _same(kept, step.value):
             raise OSError(errno.ENOTRECOVERABLE, f"wrote {step.value}, reads back {kept}", path)
 
-    def join(self, pid: int) -> None:
-        """Move a process into the version 1 groups. Raises OSError."""
-        for group in self.groups:
-            if group.version == 1:
-                files.write(f"{group.path}/cgroup.procs", str(pid))
+    def open_tasks(self) -> list[int]:
+        """Return descriptors of the version 1 groups' `tasks` files, for init to move itself. Raises OSError."""
+        return [os.open(f"{group.path}/tasks", os.O_WRONLY | os.O_CLOEXEC) for group in self.groups if group.version == 1]
 
     def open_version2(self) -> int | None:
         """Return a descriptor of the version 2 group for CLONE_INTO_CGROUP, None where there is none."""

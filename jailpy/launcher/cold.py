@@ -149,7 +149,9 @@ def _clone(jail: Jail) -> None:
     if jail.plan.command.terminal:
         from jailpy.kernel import terminal  # noqa: F401, PLC0415 - the child must not import
 
-    state = Child(theirs, status, stdio, jail.slots, _argument_area())
+    tasks = jail.groups.open_tasks()
+    state = Child(theirs, status, stdio, jail.slots, tasks)
+    state.wipe = _argument_area()
     step = next(step for step in jail.plan.steps if isinstance(step, process_steps.CloneNamespaces))
     cgroup = jail.groups.open_version2()
     if jail.plan.host.real_root:
@@ -165,7 +167,7 @@ def _clone(jail: Jail) -> None:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
         gc.enable()
         theirs.close()
-        for number in (status, *stdio, *(() if cgroup is None else (cgroup,))):
+        for number in (status, *stdio, *tasks, *(() if cgroup is None else (cgroup,))):
             os.close(number)
 
 
@@ -180,10 +182,6 @@ def _after_clone(jail: Jail) -> None:
         if isinstance(step, process_steps.MapIds):
             _attempt(step, lambda step=step: _map_ids(jail, step))
             jail.go()
-        elif isinstance(step, cgroup_steps.JoinCgroup):
-            _attempt(step, lambda: jail.groups.join(jail.init))
-    if any(isinstance(step, process_steps.AwaitCgroup) for step in jail.plan.steps):
-        jail.go()
 
 
 def _map_ids(jail: Jail, step: process_steps.MapIds) -> None:

@@ -33,7 +33,8 @@ def plan(context: Context) -> Planned:
     for base in facts.bases:
         steps.append(cgroups.MakeCgroup(parent=base.path, controllers=base.controllers, version=base.version))
         steps += _limit_steps(base, limits)
-    steps += [cgroups.JoinCgroup(), process.AwaitCgroup()]
+    if any(base.version == 1 for base in facts.bases):
+        steps.append(cgroups.JoinCgroup())
     steps += _affinity(context)
     versions = " and ".join(sorted({f"version {base.version}" for base in facts.bases}))
     given = ", ".join(name for base in facts.bases for name in base.controllers)
@@ -49,7 +50,7 @@ def _needed(limits: Limits) -> list[str]:
 def _in_scope(limits: Limits) -> Planned:
     steps: list[Step] = [cgroups.EnterScope(), cgroups.MakeCgroup(parent=_SCOPE, controllers=("memory", "pids", "cpu"), version=2)]
     steps += _version2(_SCOPE, ("memory", "pids", "cpu"), limits)
-    return Planned(NAME, "enforced", "version 2: a delegated scope of the systemd user manager", (*steps, process.AwaitCgroup()))
+    return Planned(NAME, "enforced", "version 2: a delegated scope of the systemd user manager", tuple(steps))
 
 
 def _limit_steps(base: Base, limits: Limits) -> list[Step]:

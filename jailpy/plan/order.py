@@ -13,7 +13,6 @@ ORDER: tuple[tuple[str, str], ...] = (
     ("sources", "a launcher that is root opens sources while it still may"),
     ("clone", "init is born in its namespaces, and on version 2 in its cgroup"),
     ("id-map", "without ids init may do nothing"),
-    ("cgroup-move", "while init mounts, so that nobody waits for the kernel's grace period"),
     ("identity", "a process without ids cannot mount"),
     ("mounts", "mounting needs the capabilities that are dropped later"),
     ("sysctl", "the jail's procfs is there and still writable"),

@@ -42,12 +42,16 @@ class SetCgroupLimit(CgroupStep):
 
 
 class JoinCgroup(CgroupStep):
-    """Move init into the run's version 1 cgroups (version 2: clone3 starts it there)."""
+    """Move init into the run's version 1 cgroups (version 2: clone3 starts it there).
 
-    phase: ClassVar[str] = "cgroup-move"
+    init writes 0 to the `tasks` files that the launcher opened: a thread that moves itself waits for no RCU grace period.
+    """
+
+    side: ClassVar[str] = "init"
+    phase: ClassVar[str] = "cgroup-join"
 
     def describe(self) -> str:
-        return "move init into the run's cgroups"
+        return "move init into the run's version 1 cgroups"
 
 
 class EnterScope(CgroupStep):

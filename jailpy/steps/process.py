@@ -99,16 +99,6 @@ class LoopbackUp(Step):
         return "bring the loopback interface up"
 
 
-class AwaitCgroup(Step):
-    """Wait until the launcher has moved init into its cgroups."""
-
-    layer: ClassVar[str] = "cgroup"
-    phase: ClassVar[str] = "cgroup-join"
-
-    def describe(self) -> str:
-        return "wait until init is in the run's cgroup"
-
-
 class NewCgroupNamespace(Step):
     """unshare(CLONE_NEWCGROUP), once inside the cgroup, which so becomes the root that the jail sees."""
 
