@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-for number in set(range(1, signal.NSIG)) - {signal.SIGKILL, signal.SIGSTOP, 32, 33}:
+for number in set(range(1, signal.NSIG)) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, 32, 33}:
     signal.signal(number, signal.SIG_IGN)
 
 if os.fork() == 0:
