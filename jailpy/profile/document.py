@@ -160,7 +160,7 @@ class _Reader:
     def _unknown(self, name: str) -> str:
         if name in TABLES:
             return f"expected a table: [{name}]"
-        near = locate.nearest(name, list(KEYS)) or locate.nearest(name, list(TABLES))
+        near = locate.nearest(name, [*KEYS, *TABLES])
         owner = name.partition(".")[0] if "." in name else ""
         known = sorted(key.removeprefix(owner + ".") for key in KEYS if key.startswith(owner + ".")) if owner else []
         hint = f": did you mean {near}?" if near else f", expected one of {', '.join(known)}" if known else ""

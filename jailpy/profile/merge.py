@@ -149,25 +149,26 @@ def _settle_variables(merged: Merged, part: Part) -> None:
 def _settle_private(document: Document, said: Document) -> None:
     """Let what a part shows at a place, or a size that it gives, replace the private folder that was there before."""
     own = _private(said)
-    taken = {*_shown(said), *own}
+    taken = {*_shown(said), *own.values()}
     held = document.get("filesystem.tmpfs")
     if isinstance(held, list) and taken:
-        document["filesystem.tmpfs"] = [
-            entry for entry in held if entry in own.values() or clean_path(split_tmpfs(entry)[0]) not in taken
-        ]
+        document["filesystem.tmpfs"] = [entry for entry in held if entry in own or _private_place(entry) not in taken]
 
 
 def _private(said: Document) -> dict[str, str]:
-    """Return the private folders that a part asks for: destination to entry."""
+    """Return the private folders that a part asks for: entry to destination."""
     entries = said.get("filesystem.tmpfs")
     asked = [entry for entry in entries if not entry.startswith("!")] if isinstance(entries, list) else []
-    return {clean_path(split_tmpfs(entry)[0]): entry for entry in asked}
+    return {entry: _private_place(entry) for entry in asked}
+
+
+def _private_place(entry: str) -> str:
+    return clean_path(split_tmpfs(entry)[0])
 
 
 def _shown(said: Document) -> list[str]:
     """Return the destinations that a part spells out for what it shows of the host."""
     lists = [said.get(key) for key in ("filesystem.ro", "filesystem.rw", "filesystem.cow")]
-    pairs = [
-        split_show(entry) for entries in lists if isinstance(entries, list) for entry in entries if entry[0] != "!"
-    ]
-    return [clean_path(destination or source) for source, destination in pairs if (destination or source)[0] == "/"]
+    entries = [entry for each in lists if isinstance(each, list) for entry in each if not entry.startswith("!")]
+    places = [destination or source for source, destination in map(split_show, entries)]
+    return [clean_path(place) for place in places if place.startswith("/")]
