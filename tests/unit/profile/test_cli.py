@@ -86,7 +86,7 @@ def test_diff():
 def test_diff_sees_what_a_preset_does(write):
     path = write("java.toml", 'extends = ["strict"]\nruntime = ["java"]\n')
     done = run("diff", "strict", path)
-    assert "32 -> 96, more" in done.stdout
+    assert "32 -> 64, more" in done.stdout
     assert "java is a preset in use" in done.stdout
 
 

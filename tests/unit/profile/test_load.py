@@ -323,8 +323,8 @@ def test_java_fits_the_memory_that_it_is_given():
     assert "-Xmx256m" in options
     assert "-XX:ActiveProcessorCount=1" in options
     assert "{" not in options
-    assert java.limits.processes >= 96
-    assert "limits.processes: 32 -> 96 (runtime java)" in java.loosened
+    assert java.limits.processes >= 64
+    assert "limits.processes: 32 -> 64 (runtime java)" in java.loosened
 
 
 def test_an_option_beats_a_preset():
