@@ -77,8 +77,7 @@ def _of_list(key: Key, before: list[str], after: list[str]) -> list[Change]:
 def _of_table(key: Key, before: dict[str, str], after: dict[str, str]) -> list[Change]:
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     return [
-        Change(f"{key.name}.{printable(name)}", DIFFERENT, _variable(before, name), _variable(after, name))
-        for name in names
+        Change(f"{key.name}.{printable(name)}", DIFFERENT, _variable(before, name), _variable(after, name)) for name in names
     ]
 
 

@@ -13,7 +13,7 @@ import tomllib
 from jailpy.errors import ProfileError
 from jailpy.frozen import Frozen
 from jailpy.profile import locate
-from jailpy.profile.check import EntryError, convert, expected
+from jailpy.profile.check import EntryError, convert
 from jailpy.profile.lines import TooDeepError, find_lines
 from jailpy.profile.merge import Part
 from jailpy.profile.schema import KEYS, TABLES
@@ -171,11 +171,6 @@ class _Reader:
             return
         line = self.lines.get(place) or self.lines.get(name) or self.lines.get(name.partition(".")[0], 1)
         self.problems.append(f"{self.shown}:{line}: {printable(name)}: {words}")
-
-
-def expected_kind(name: str) -> str:
-    """Say in words what a key's value looks like, for help texts."""
-    return expected(KEYS[name])
 
 
 def read_chain(name: str, problems: list[str]) -> list[File]:

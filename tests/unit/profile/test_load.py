@@ -115,9 +115,7 @@ def test_own_profile_has_its_files_name(own):
 
 
 def test_near_name():
-    with pytest.raises(
-        ProfileError, match=r"profile strikt: no profile has this name: did you mean strict\?"
-    ) as caught:
+    with pytest.raises(ProfileError, match=r"profile strikt: no profile has this name: did you mean strict\?") as caught:
         load("strikt")
     assert "known profiles: build, grade, observe, plugin, strict" in caught.value.hints[-1]
 
@@ -316,9 +314,7 @@ def test_env_option():
 
 
 def test_java_fits_the_memory_that_it_is_given():
-    java = load(
-        "strict", [Override("runtime", ["java"], "--runtime java"), Override("limits.memory", "512M", "--memory")]
-    )
+    java = load("strict", [Override("runtime", ["java"], "--runtime java"), Override("limits.memory", "512M", "--memory")])
     options = dict(java.environment.set)["JAVA_TOOL_OPTIONS"]
     assert "-Xmx256m" in options
     assert "-XX:ActiveProcessorCount=1" in options
@@ -328,9 +324,7 @@ def test_java_fits_the_memory_that_it_is_given():
 
 
 def test_an_option_beats_a_preset():
-    java = load(
-        "strict", [Override("limits.processes", 40, "--processes 40"), Override("runtime", ["java"], "--runtime")]
-    )
+    java = load("strict", [Override("limits.processes", 40, "--processes 40"), Override("runtime", ["java"], "--runtime")])
     assert java.limits.processes == 40
 
 
@@ -439,3 +433,11 @@ def test_names_that_are_not_utf_8():
     assert shown.filesystem.ro == (Show("a\udcff", ""),)
     assert shown.loosened == (r"filesystem.ro: not there -> a\udcff (--ro a\udcff)",)
     assert os.fsencode(shown.filesystem.ro[0].source) == b"a\xff"
+
+
+def test_a_cached_profile_cannot_show_profiles_writable(write, settled, home, monkeypatch):
+    path = write("w.toml", f'extends = ["strict"]\n[filesystem]\nrw = ["{home}/here/x:/data"]\n')
+    assert load(path).filesystem.rw
+    monkeypatch.setenv("XDG_CONFIG_HOME", f"{home}/here/x")
+    with pytest.raises(ProfileError, match="without JailPy's own profiles"):
+        load(path)
