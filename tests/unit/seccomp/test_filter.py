@@ -175,9 +175,7 @@ def test_foreign_architectures_and_x32_are_killed(arch, violation):
 def test_numbers_that_no_table_knows_are_enosys(arch):
     program = compiled(arch=arch)
     assert {bpf.run(program, arch, number) for number in (472, 600, 1023, 0x3FFFFFFF, 0xFFFFFFFF)} == {bpf.ENOSYS}
-    assert {bpf.run(program, arch, number) for number in range(337 if arch == "x86_64" else 295, 424)} - {
-        bpf.ENOSYS
-    } == set()
+    assert {bpf.run(program, arch, number) for number in range(337 if arch == "x86_64" else 295, 424)} - {bpf.ENOSYS} == set()
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
@@ -193,9 +191,7 @@ def test_hot_calls_are_in_the_kernels_bitmap(table, arch):
     for allow in (["@default"], ["@default", *OPT_IN]):
         program = compiled(*allow, arch=arch)
         slow = [
-            name
-            for name in HOT
-            if table.number(name, arch) >= 0 and not bpf.in_bitmap(program, arch, table.number(name, arch))
+            name for name in HOT if table.number(name, arch) >= 0 and not bpf.in_bitmap(program, arch, table.number(name, arch))
         ]
         assert not slow
         assert not bpf.in_bitmap(program, arch, table.number("ptrace", arch)) or "@debug" in allow
@@ -270,8 +266,7 @@ def test_a_hit_needs_no_library(tmp_path):
     tmp_path.chmod(0o700)
     env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": os.getcwd()}
     first, second = (
-        json.loads(subprocess.run([sys.executable, "-c", script], env=env, stdout=-1, check=True).stdout)
-        for _ in range(2)
+        json.loads(subprocess.run([sys.executable, "-c", script], env=env, stdout=-1, check=True).stdout) for _ in range(2)
     )
     assert first[:2] == second[:2]
     assert "pyseccomp" in first[2]

@@ -30,9 +30,7 @@ def test_numbers_agree_with_the_headers(table, arch):
         defined = dict(re.findall(r"#define __NR_(\w+)\s+(\d+)\b", file.read()))
     for skip in OF_OTHER_ARCHITECTURES:
         defined.pop(skip, None)
-    wrong = {
-        name for name, number in defined.items() if name in table.numbers and table.number(name, arch) != int(number)
-    }
+    wrong = {name for name, number in defined.items() if name in table.numbers and table.number(name, arch) != int(number)}
     unknown = {name for name in defined if name not in table.numbers and not name.endswith("time64")}
     assert len(defined) > 250
     assert not wrong
