@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from jailpy.errors import JailPyError, UsageError
+from jailpy.errors import UsageError
 from jailpy.frozen import Frozen
 from jailpy.host import facts, sources
 from jailpy.layers import Command
@@ -14,7 +14,7 @@ from jailpy.profile.load import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jailpy.host.facts import Entry, HostFacts
+    from jailpy.host.facts import HostFacts
     from jailpy.host.sources import Source
     from jailpy.launcher.cold import Jail
     from jailpy.profile.model import Profile, Show
@@ -36,12 +36,12 @@ class Request(Frozen):
 
 
 class Result(Frozen):
-    """The end of a run. `report` is the JSON object of docs/reference/report.md; `error` is why it never started."""
+    """The end of a run. `report` is the JSON object of docs/reference/report.md, `collected` its part about `get`."""
 
     plan: Plan | None
     outcome: Outcome
     report: dict[str, object]
-    error: JailPyError | None = None
+    collected: list[dict[str, object]]
 
 
 def plan(request: Request, host: HostFacts | None = None) -> Plan:
@@ -87,10 +87,10 @@ def _environment(profile: Profile) -> tuple[tuple[str, str], ...]:
 
 def run(plan: Plan, get: tuple[tuple[str, str], ...], streams: tuple[int, int, int]) -> Result:
     """Launch a plan, supervise it to its end, collect what was asked for. Raises LaunchError, HostError."""
-    from jailpy.launcher import cold  # noqa: PLC0415 - `explain` needs no launcher
-    from jailpy.report.record import record  # noqa: PLC0415
-    from jailpy.supervisor.run import supervise  # noqa: PLC0415
-    from jailpy.supervisor.signals import Signals  # noqa: PLC0415
+    from jailpy.launcher import cold
+    from jailpy.report.record import record
+    from jailpy.supervisor.run import supervise
+    from jailpy.supervisor.signals import Signals
 
     started_at = now()
     signals = Signals(streams[0] if plan.command.terminal and streams[0] >= 0 and os.isatty(streams[0]) else None)
@@ -104,13 +104,14 @@ def run(plan: Plan, get: tuple[tuple[str, str], ...], streams: tuple[int, int, i
             jail.close()
     finally:
         signals.close()
-    return Result(plan, outcome, record(plan, plan.command.argv, outcome, jail.verified, started_at, collected))
+    report = record(plan, plan.command.argv, outcome, jail.verified, started_at, collected)
+    return Result(plan, outcome, report, collected)
 
 
 def _collect(jail: Jail, get: tuple[tuple[str, str], ...], plan: Plan) -> list[dict[str, object]]:
     if not get:
         return []
-    from jailpy import collector  # noqa: PLC0415 - for --get only
+    from jailpy import collector
 
     return collector.collect(jail.folders[-1], get, plan.profile.limits)
 

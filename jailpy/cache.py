@@ -69,7 +69,7 @@ def store(kind: str, key: str, value: object) -> None:
     A reader sees the whole old value or the whole new one: the file is written aside and renamed.
     """
     path = folder()
-    body = marshal.dumps(value)
+    body = marshal.dumps(value)  # type: ignore[arg-type]
     if path is None or len(body) > LARGEST:
         return
     try:

@@ -1,13 +1,13 @@
 """The exception family, grouped by who must act.
 
-    JailPyError
-    ├── UsageError      the caller: a wrong option or a wrong combination of options
-    ├── ProfileError    the profile's author: every problem of the file at once
-    ├── HostError       the host's owner: the kernel, the distribution or the account lacks something
-    ├── LaunchError     setting up failed: layer, step and errno are given
-    │   └── CommandError    the command is not in the jail, or cannot be executed there
-    ├── PayloadError    the payload: only raised where the caller asked for it (`check=True`)
-    └── InternalError   us: a bug in JailPy
+JailPyError
+├── UsageError      the caller: a wrong option or a wrong combination of options
+├── ProfileError    the profile's author: every problem of the file at once
+├── HostError       the host's owner: the kernel, the distribution or the account lacks something
+├── LaunchError     setting up failed: layer, step and errno are given
+│   └── CommandError    the command is not in the jail, or cannot be executed there
+├── PayloadError    the payload: only raised where the caller asked for it (`check=True`)
+└── InternalError   us: a bug in JailPy
 """
 
 from __future__ import annotations

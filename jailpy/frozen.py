@@ -39,7 +39,7 @@ class Frozen:
         state.update(type(self)._defaults)
         state.update(zip(fields, values, strict=False))
         state.update(named)
-        if len(state) != len(fields) or named and not named.keys() <= set(fields[len(values) :]):
+        if len(state) != len(fields) or (named and not named.keys() <= set(fields[len(values) :])):
             raise TypeError(f"{type(self).__name__} takes exactly the fields {', '.join(fields)}")
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from jailpy.child.state import Child
     from jailpy.steps import Step
 
-APPLY: dict[type[Step], Callable[[Any, Child], None]] = {**mounts.APPLY, **process.APPLY}
+APPLY: dict[type[Step], Callable[[Any, Child], None]] = {}
+APPLY.update(mounts.APPLY)
+APPLY.update(process.APPLY)
 
 
 def enter(child: Child, steps: tuple[Step, ...]) -> None:

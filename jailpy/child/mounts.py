@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jailpy.child.state import Child
+    from jailpy.steps import Step
 
 _HERE = mount.AT_FDCWD
 _NO_LINKS = mount.RESOLVE_BENEATH | mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_NO_MAGICLINKS
@@ -159,7 +160,7 @@ def offer_folder(step: steps.OfferFolder, child: Child) -> None:
     os.close(view)
 
 
-APPLY: dict[type[steps.MountStep], Callable[[Any, Child], None]] = {
+APPLY: dict[type[Step], Callable[[Any, Child], None]] = {
     steps.CutPropagation: cut_propagation,
     steps.OpenSource: open_source,
     steps.NewTmpfs: new_tmpfs,

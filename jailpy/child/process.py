@@ -85,7 +85,7 @@ def no_new_privs(step: steps.NoNewPrivs, child: Child) -> None:
 
 def open_terminal(step: steps.OpenTerminal, child: Child) -> None:
     """Apply OpenTerminal: init leads the session, so that a stopped payload can be continued from outside."""
-    from jailpy.kernel import terminal  # noqa: PLC0415 - already imported by the launcher where a plan has this step
+    from jailpy.kernel import terminal
 
     os.setsid()
     master, slave = terminal.open_pair("/dev/pts")
@@ -176,7 +176,7 @@ def execute(step: steps.Execute, child: Child) -> None:
     outcome = OSError(errno.ENOENT, "")
     for candidate in step.candidates:
         try:
-            os.execve(candidate, step.argv, environment)
+            os.execve(candidate, step.argv, environment)  # noqa: S606 - what all this is for
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jailpy.cli.options import Parsed
+    from jailpy.plan.compile import Plan
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -80,12 +81,12 @@ def _say_ending(parsed: Parsed, result: api.Result) -> None:
                 say(line)
         if parsed.has("verbose"):
             say(words.summary(outcome))
-    for entry in result.report["collected"]:  # type: ignore[attr-defined]
+    for entry in result.collected:
         if entry["refused"]:
             say(f"--get {entry['name']}: refused: {entry['refused']}")
 
 
-def _report_failure(parsed: Parsed, plan: api.Plan | None, error: JailPyError, started_at: str) -> None:
+def _report_failure(parsed: Parsed, plan: Plan | None, error: JailPyError, started_at: str) -> None:
     if parsed.has("report"):
         from jailpy.report.record import not_started, record
 
@@ -112,7 +113,7 @@ def say(text: str) -> None:
     os.write(2, f"jailpy: {escape.line(text)}\n".encode())
 
 
-def say_plan(plan: api.Plan) -> None:
+def say_plan(plan: Plan) -> None:
     """Say every step of the plan, for -v."""
     for step in plan.steps:
         say(f"{step.layer}: {step.describe()}")

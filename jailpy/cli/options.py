@@ -25,7 +25,12 @@ class Option(Frozen):
 
 
 OPTIONS = (
-    Option(("-p", "--profile"), "NAME|PATH", "", "Profile by name, or a file (a path has a / or ends in .toml). Default: strict."),
+    Option(
+        ("-p", "--profile"),
+        "NAME|PATH",
+        "",
+        "Profile by name, or a file (a path has a / or ends in .toml). Default: strict.",
+    ),
     Option(("--ro",), "SRC[:DST]", "filesystem.ro", "Show a host path read-only."),
     Option(("--rw",), "SRC[:DST]", "filesystem.rw", "Show a host path read-write."),
     Option(("--cow",), "SRC[:DST]", "filesystem.cow", "Show a host path copy-on-write: the host never changes."),

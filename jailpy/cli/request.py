@@ -37,13 +37,13 @@ def request(parsed: Parsed) -> Request:
 def _override(name: str, value: str, spelling: str) -> Override | None:
     if name not in _KEYS and name != "set":
         return None
-    from jailpy.profile import overrides  # noqa: PLC0415 - a start without overrides does not need it
+    from jailpy.profile import overrides
 
     return overrides.parse_set(value) if name == "set" else overrides.from_text(_KEYS[name], value, spelling)
 
 
 def _excused(parsed: Parsed) -> tuple[str, ...]:
-    from jailpy.profile.model import LAYERS  # noqa: PLC0415
+    from jailpy.profile.model import LAYERS
 
     names = parsed.all("allow_missing")
     for name in names:

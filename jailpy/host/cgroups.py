@@ -86,7 +86,7 @@ def _version2(point: str, root: str, path: str) -> tuple[Base | None, str]:
     folder, best = own, None
     while folder and folder.startswith(point) and writable(folder):
         enabled = _controllers(folder)
-        if best is None or {"memory", "pids"} <= set(enabled) and not {"memory", "pids"} <= set(best.controllers):
+        if best is None or ({"memory", "pids"} <= set(enabled) and not {"memory", "pids"} <= set(best.controllers)):
             best = Base(folder, tuple(name for name in WANTED if name in enabled), 2)
         folder = os.path.dirname(folder)
     return best, own if own and writable(own) else ""

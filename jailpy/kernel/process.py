@@ -113,5 +113,3 @@ def wipe(start: int, end: int, label: bytes = b"jailpy: init") -> None:
     """Zero this process's arguments and environment, which /proc/PID shows, and put a label in their place."""
     ctypes.memset(start, 0, end - start)
     ctypes.memmove(start, label, min(len(label), end - start))
-
-

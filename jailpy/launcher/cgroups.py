@@ -68,14 +68,14 @@ class RunCgroups:
     def open_version2(self) -> int | None:
         """Return a descriptor of the version 2 group for CLONE_INTO_CGROUP, None where there is none."""
         for group in self.groups:
-            if group.version == 2:  # noqa: PLR2004
+            if group.version == 2:
                 return os.open(group.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         return None
 
     def folder(self, controller: str) -> Group | None:
         """Return the group where a controller acts; "" asks for the version 2 group, whatever it controls."""
         for group in self.groups:
-            if controller in group.controllers or controller == "" and group.version == 2:  # noqa: PLR2004
+            if controller in group.controllers or (controller == "" and group.version == 2):
                 return group
         return None
 
@@ -137,9 +137,9 @@ def _is_dead(parts: list[str]) -> bool:
 def _leftovers(parent: str) -> Iterable[str]:
     for name in os.listdir(parent):
         parts = name.split("-")
-        if name.startswith("jailpy-") and len(parts) == 4 and all(part.isdecimal() for part in parts[1:]):  # noqa: PLR2004
-            if _is_dead(parts):
-                yield f"{parent}/{name}"
+        ours = name.startswith("jailpy-") and len(parts) == 4 and all(part.isdecimal() for part in parts[1:])
+        if ours and _is_dead(parts):
+            yield f"{parent}/{name}"
 
 
 def collect_leftovers(parent: str) -> None:

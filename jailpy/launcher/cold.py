@@ -26,9 +26,6 @@ from jailpy.steps import process as process_steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
     from jailpy.plan.compile import Plan
     from jailpy.steps import Step
 
@@ -76,7 +73,16 @@ class Jail:
             self.kill()
             os.waitpid(self.init, 0)
             self.init = 0
-        for number in (self.pidfd, self.status, self.stdin, self.stdout, self.stderr, self.listener, self.terminal, *self.folders):
+        for number in (
+            self.pidfd,
+            self.status,
+            self.stdin,
+            self.stdout,
+            self.stderr,
+            self.listener,
+            self.terminal,
+            *self.folders,
+        ):
             if number >= 0:
                 os.close(number)
         self.pidfd = self.status = self.stdin = self.stdout = self.stderr = self.listener = self.terminal = -1
@@ -105,27 +111,35 @@ def launch(plan: Plan) -> Jail:
     return jail
 
 
-def _attempt(step: Step, act: Callable[[], Any]) -> Any:
-    try:
-        return act()
-    except OSError as error:
-        raise failure.error(step, error.errno or 0, error.strerror or "") from error
+class _Applying:
+    """Turns the OSError of a step that the launcher applies into the step's LaunchError."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise failure.error(self._step, error.errno or 0, error.strerror or "") from error
 
 
 def _before_clone(jail: Jail) -> None:
     for step in jail.plan.steps:
-        if isinstance(step, cgroup_steps.EnterScope):
-            from jailpy.launcher import scope  # noqa: PLC0415 - D-Bus, on systemd hosts without a delegated group only
+        with _Applying(step):
+            if isinstance(step, cgroup_steps.EnterScope):
+                from jailpy.launcher import scope  # D-Bus, on systemd hosts without a delegated group only
 
-            _attempt(step, lambda: scope.enter(jail.groups))
-        elif isinstance(step, cgroup_steps.MakeCgroup):
-            _attempt(step, lambda step=step: jail.groups.make(step))
-        elif isinstance(step, cgroup_steps.SetCgroupLimit):
-            _attempt(step, lambda step=step: jail.groups.limit(step))
-        elif isinstance(step, mount_steps.MapSource):
-            from jailpy.launcher import sources  # noqa: PLC0415 - for root with shown paths only
+                scope.enter(jail.groups)
+            elif isinstance(step, cgroup_steps.MakeCgroup):
+                jail.groups.make(step)
+            elif isinstance(step, cgroup_steps.SetCgroupLimit):
+                jail.groups.limit(step)
+            elif isinstance(step, mount_steps.MapSource):
+                from jailpy.launcher import sources  # for root with shown paths only
 
-            jail.slots[step.slot] = _attempt(step, lambda step=step: sources.open_mapped(step))
+                jail.slots[step.slot] = sources.open_mapped(step)
 
 
 def _pipes(jail: Jail) -> tuple[int, int, int]:
@@ -147,7 +161,7 @@ def _clone(jail: Jail) -> None:
     jail.status, status = os.pipe()
     stdio = _pipes(jail)
     if jail.plan.command.terminal:
-        from jailpy.kernel import terminal  # noqa: F401, PLC0415 - the child must not import
+        from jailpy.kernel import terminal  # noqa: F401 - the child must not import
 
     tasks = jail.groups.open_tasks()
     state = Child(theirs, status, stdio, jail.slots, tasks)
@@ -160,7 +174,8 @@ def _clone(jail: Jail) -> None:
     gc.freeze()
     mask = child.block_signals()
     try:
-        jail.init, jail.pidfd = _attempt(step, lambda: process.clone3(step.flags, cgroup=cgroup))
+        with _Applying(step):
+            jail.init, jail.pidfd = process.clone3(step.flags, cgroup=cgroup)
         if jail.init == 0:
             child.enter(state, jail.plan.steps)
     finally:
@@ -180,7 +195,8 @@ def _argument_area() -> tuple[int, int]:
 def _after_clone(jail: Jail) -> None:
     for step in jail.plan.steps:
         if isinstance(step, process_steps.MapIds):
-            _attempt(step, lambda step=step: _map_ids(jail, step))
+            with _Applying(step):
+                _map_ids(jail, step)
             jail.go()
 
 
@@ -207,9 +223,9 @@ def _take(jail: Jail) -> bytes:
     assert jail.channel is not None
     message, ancillary, _, _ = jail.channel.recvmsg(64, 256, _socket.MSG_CMSG_CLOEXEC)
     descriptor, pid = -1, 0
-    for _, kind, data in ancillary:
+    for _, what, data in ancillary:
         value = int.from_bytes(data[:4], "little")
-        descriptor, pid = (value, pid) if kind == _socket.SCM_RIGHTS else (descriptor, value)
+        descriptor, pid = (value, pid) if what == _socket.SCM_RIGHTS else (descriptor, value)
     kind = message[:1]
     if kind == wire.FAILED:
         raise failure.from_message(jail.plan, message)

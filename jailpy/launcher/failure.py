@@ -20,11 +20,17 @@ def error(step: Step, number: int, words: str = "") -> JailPyError:
     """Make the LaunchError of a step and an errno."""
     if number == 0:
         return InternalError(f"{step.layer}: could not {step.describe()}: a bug in JailPy", [f"step {type(step).__name__}"])
-    from jailpy.host import remedies  # noqa: PLC0415 - only where something failed
+    from jailpy.host import remedies
 
     what = step.describe()
     hints = remedies.for_step(type(step).__name__, number)
-    return LaunchError(f"{step.layer}: could not {what}: {words or os.strerror(number)}", layer=step.layer, step=what, errno=number, hints=hints)
+    return LaunchError(
+        f"{step.layer}: could not {what}: {words or os.strerror(number)}",
+        layer=step.layer,
+        step=what,
+        errno=number,
+        hints=hints,
+    )
 
 
 def from_message(plan: Plan, message: bytes) -> JailPyError:
@@ -72,7 +78,8 @@ def _outside_hint(plan: Plan, name: str) -> list[str]:
 def _noexec_hint(plan: Plan, name: str) -> list[str]:
     if plan.profile.filesystem.exec == "any":
         return ["the file is not executable for the jail's user: chmod +x"]
+    rule = f'filesystem.exec = "{plan.profile.filesystem.exec}"'
     return [
-        f'profile {plan.profile.name} runs programs from system folders and --ro only (filesystem.exec = "{plan.profile.filesystem.exec}")',
+        f"profile {plan.profile.name} runs programs from system folders and --ro only ({rule})",
         "run a script by its interpreter (python3 a.py), show a program with --ro, or use --profile grade",
     ]

@@ -16,18 +16,32 @@ if TYPE_CHECKING:
     from jailpy.launcher.cgroups import RunCgroups
     from jailpy.plan.compile import Plan
 
-_NAMESPACES = {"user": "user", "mount": "mnt", "pid": "pid", "net": "net", "ipc": "ipc", "uts": "uts", "cgroup-ns": "cgroup"}
+_NAMESPACES = {
+    "user": "user",
+    "mount": "mnt",
+    "pid": "pid",
+    "net": "net",
+    "ipc": "ipc",
+    "uts": "uts",
+    "cgroup-ns": "cgroup",
+}
 _LIMIT_WORDS = {"RLIMIT_NOFILE": "Max open files", "RLIMIT_FSIZE": "Max file size", "RLIMIT_CORE": "Max core file size"}
 
 
 def verify(plan: Plan, pid: int, groups: RunCgroups) -> dict[str, str]:
     """Return what was seen, by layer. Raises LaunchError for a layer that is planned and not seen."""
-    planned = {layer.name for layer in plan.layers if layer.state in ("enforced", "degraded") and (layer.steps or layer.name in _NAMESPACES)}
+    planned = {
+        layer.name
+        for layer in plan.layers
+        if layer.state in ("enforced", "degraded") and (layer.steps or layer.name in _NAMESPACES)
+    }
     status = _status(pid)
     seen = {name: _namespace(pid, kind) for name, kind in _NAMESPACES.items() if name in planned}
     seen["user"] += f", uid_map {_uid_map(plan, pid)}"
     seen["mount"] += f", {_mounts(plan, pid)}"
-    seen["capabilities"] = _expect("capabilities", [status[f"Cap{name}"] for name in ("Inh", "Prm", "Eff", "Bnd", "Amb")], "0" * 16)
+    seen["capabilities"] = _expect(
+        "capabilities", [status[f"Cap{name}"] for name in ("Inh", "Prm", "Eff", "Bnd", "Amb")], "0" * 16
+    )
     seen["no-new-privs"] = _expect("no-new-privs", [status["NoNewPrivs"]], "1")
     if "seccomp" in planned:
         seen["seccomp"] = _expect("seccomp", [status["Seccomp"]], "2") + f", {status.get('Seccomp_filters', '1')} filter"

@@ -39,7 +39,13 @@ def plan(context: Context) -> Planned:
     versions = " and ".join(sorted({f"version {base.version}" for base in facts.bases}))
     given = ", ".join(name for base in facts.bases for name in base.controllers)
     if missing:
-        return Planned(NAME, "degraded", f"{versions}: {given}; without {', '.join(missing)}", tuple(steps), _needs(context, missing))
+        return Planned(
+            NAME,
+            "degraded",
+            f"{versions}: {given}; without {', '.join(missing)}",
+            tuple(steps),
+            _needs(context, missing),
+        )
     return Planned(NAME, "enforced", f"{versions}: {given}", tuple(steps))
 
 
@@ -48,13 +54,16 @@ def _needed(limits: Limits) -> list[str]:
 
 
 def _in_scope(limits: Limits) -> Planned:
-    steps: list[Step] = [cgroups.EnterScope(), cgroups.MakeCgroup(parent=_SCOPE, controllers=("memory", "pids", "cpu"), version=2)]
+    steps: list[Step] = [
+        cgroups.EnterScope(),
+        cgroups.MakeCgroup(parent=_SCOPE, controllers=("memory", "pids", "cpu"), version=2),
+    ]
     steps += _version2(_SCOPE, ("memory", "pids", "cpu"), limits)
     return Planned(NAME, "enforced", "version 2: a delegated scope of the systemd user manager", tuple(steps))
 
 
 def _limit_steps(base: Base, limits: Limits) -> list[Step]:
-    make = _version2 if base.version == 2 else _version1  # noqa: PLR2004
+    make = _version2 if base.version == 2 else _version1
     return make(base.path, base.controllers, limits)
 
 

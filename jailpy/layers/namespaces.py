@@ -14,7 +14,9 @@ def plan_pid(context: Context) -> Planned:
     pairs = [("user", kernel.CLONE_NEWUSER), ("mount", kernel.CLONE_NEWNS), ("pid", kernel.CLONE_NEWPID)]
     if _new_network(context):
         pairs.append(("net", kernel.CLONE_NEWNET))
-    pairs += [(name, flag) for name, flag in (("ipc", kernel.CLONE_NEWIPC), ("uts", kernel.CLONE_NEWUTS)) if context.wants(name)]
+    pairs += [
+        (name, flag) for name, flag in (("ipc", kernel.CLONE_NEWIPC), ("uts", kernel.CLONE_NEWUTS)) if context.wants(name)
+    ]
     flags = sum(flag for _, flag in pairs)
     clone = process.CloneNamespaces(names=tuple(name for name, _ in pairs), flags=flags)
     steps = (clone, process.DieWithLauncher(), process.HideInit())

@@ -41,5 +41,9 @@ def plan(context: Context) -> Planned:
     for name, value in _wanted(context).items():
         if value is not None and name in hard:
             allowed = value if hard[name] < 0 else min(value, hard[name])
-            steps.append(process.SetRlimit(name=f"RLIMIT_{name}", resource=getattr(resource, f"RLIMIT_{name}"), value=allowed, hard=allowed))
+            steps.append(
+                process.SetRlimit(
+                    name=f"RLIMIT_{name}", resource=getattr(resource, f"RLIMIT_{name}"), value=allowed, hard=allowed
+                )
+            )
     return Planned("rlimits", "enforced", ", ".join(step.name[7:].lower() for step in steps), tuple(steps))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     Pairs: TypeAlias = tuple[Any, ...]
 
+_OF_THE_MOMENT = ("runtime", "filesystem.rw")  # the caller's interpreter; where the caller's own profiles lie
 __all__ = ["load", "shadow_warning"]
 
 
@@ -35,7 +36,7 @@ def load(name_or_path: str, overrides: Sequence[Override] = ()) -> model.Profile
         from jailpy.profile.resolve import resolve
 
         kept = resolve(name_or_path, path)
-    if overrides or kept["document"]["runtime"]:
+    if overrides or any(kept["document"][key] for key in _OF_THE_MOMENT):
         from jailpy.profile.overrides import apply
 
         kept = {"fields": apply(kept, overrides)}

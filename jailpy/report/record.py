@@ -15,11 +15,23 @@ SCHEMA = 1
 
 def not_started(error: JailPyError) -> Outcome:
     """Return the outcome of a run that never began."""
-    return Outcome(verdict="not_started", exit_code=None, signal=None, evidence=None, usage=Usage(), notes=(error.message, *error.hints))
+    return Outcome(
+        verdict="not_started",
+        exit_code=None,
+        signal=None,
+        evidence=None,
+        usage=Usage(),
+        notes=(error.message, *error.hints),
+    )
 
 
 def record(
-    plan: Plan | None, command: tuple[str, ...], outcome: Outcome, verified: dict[str, str], started_at: str, collected: list[dict[str, object]]
+    plan: Plan | None,
+    command: tuple[str, ...],
+    outcome: Outcome,
+    verified: dict[str, str],
+    started_at: str,
+    collected: list[dict[str, object]],
 ) -> dict[str, object]:
     """Return the report. `plan` is None where none could be made; `verified` is what was seen of each layer."""
     profile = {"name": plan.profile.name, "digest": plan.profile.digest} if plan else None

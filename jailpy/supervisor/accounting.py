@@ -29,7 +29,7 @@ def table(path: str) -> dict[str, int]:
     except OSError:
         return {}
     pairs = (line.split() for line in lines)
-    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdecimal()}  # noqa: PLR2004
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdecimal()}
 
 
 class Accounting:
@@ -69,10 +69,10 @@ class Accounting:
 
     def cpu_source(self) -> str:
         """Say where the CPU time comes from."""
-        return "cgroup2 cpu.stat" if self._cpu and self._cpu.version == 2 else "cgroup1 cpuacct.usage"  # noqa: PLR2004
+        return "cgroup2 cpu.stat" if self._cpu and self._cpu.version == 2 else "cgroup1 cpuacct.usage"
 
     def _v2(self, group: Group | None) -> bool:
-        return group is not None and group.version == 2  # noqa: PLR2004
+        return group is not None and group.version == 2
 
     def memory_peak(self) -> tuple[int | None, str]:
         """Return the peak of charged memory in bytes, init's few pages included, and its source."""

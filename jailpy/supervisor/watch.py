@@ -15,8 +15,6 @@ from jailpy.kernel import files
 from jailpy.launcher import failure
 from jailpy.supervisor.accounting import Accounting
 from jailpy.supervisor.outcome import Cause, Evidence
-from jailpy.supervisor.signals import Signals
-from jailpy.supervisor.streams import Input, Output
 from jailpy.supervisor.violations import Violations
 
 TYPE_CHECKING = False
@@ -24,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jailpy.launcher.cold import Jail
+    from jailpy.supervisor.signals import Signals
+    from jailpy.supervisor.streams import Input, Output
 
 _GRACE_S = 1.0
 _LEAST_CPU_CHECK_S = 0.005
@@ -111,7 +111,7 @@ class Watch:
         for output in self.outputs:
             if output.source >= 0:
                 descriptor, events = output.interest()
-                handlers[descriptor] = (events, lambda output=output: self._on_output(output))
+                handlers[descriptor] = (events, self._output_handler(output))
         if self._input:
             descriptor, events = self._input.interest()
             handlers[descriptor] = (events, self._on_input)
@@ -154,6 +154,9 @@ class Watch:
             self.stop("internal_error", Evidence(source=self.violations.failure))
         else:
             self.stop("security_violation", Evidence(source="seccomp user notification: see violations"))
+
+    def _output_handler(self, output: Output) -> Callable[[], None]:
+        return lambda: self._on_output(output)
 
     def _on_output(self, output: Output) -> None:
         more = output.step(self.allowance())
@@ -264,5 +267,3 @@ class Watch:
         if self._oom >= 0:
             os.close(self._oom)
             self._oom = -1
-
-
