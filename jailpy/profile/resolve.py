@@ -86,13 +86,9 @@ def resolve_fragment(path: str) -> dict[str, Any]:
     file = read_file(path, problems, "runtime")
     combine.refuse(problems, path)
     assert file is not None
-    kept: dict[str, Any] = {
-        "values": file.part.values,
-        "where": file.part.where,
-        "stamps": [file.stamp, *code_stamps()],
-    }
-    for key in NOT_SETTINGS:
-        file.part.values.pop(key, None)
-    if all(is_settled(stamp) for stamp in kept["stamps"]):
+    values = {key: value for key, value in file.part.values.items() if key not in NOT_SETTINGS}
+    stamps = [file.stamp, *code_stamps()]
+    kept: dict[str, Any] = {"values": values, "where": file.part.where, "stamps": stamps}
+    if all(is_settled(stamp) for stamp in stamps):
         cache.store("runtime", path, kept)
     return kept
