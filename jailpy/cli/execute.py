@@ -8,7 +8,8 @@ import sys
 from jailpy import api, escape
 from jailpy.cli import options
 from jailpy.cli.request import Streams, request
-from jailpy.errors import JailPyError
+from jailpy.errors import JailPyError, ProfileError
+from jailpy.profile.load import shadow_warning
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ def execute(parsed: Parsed) -> int:
     try:
         streams = Streams(parsed)
         wanted = request(parsed)
+        warning = shadow_warning(wanted.profile)
+        if warning and not parsed.has("quiet"):
+            say(f"warning: {warning}")
         plan = api.plan(wanted)
         if parsed.has("verbose"):
             say_plan(plan)
@@ -122,6 +126,7 @@ def say_plan(plan: Plan) -> None:
 def complain(error: JailPyError) -> int:
     """Say an error and its hints; return its exit status."""
     say(f"error: {error.message}")
-    for line in (*getattr(error, "problems", ()), *(f"hint: {hint}" for hint in error.hints)):
+    problems = error.problems if isinstance(error, ProfileError) and len(error.problems) > 1 else ()
+    for line in (*problems, *(f"hint: {hint}" for hint in error.hints)):
         say(line)
     return error.exit_status

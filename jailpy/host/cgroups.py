@@ -36,8 +36,8 @@ class CgroupFacts(Frozen):
     missing: tuple[tuple[str, str], ...]
 
     def has(self, controller: str) -> bool:
-        """Say whether a run's cgroup will have this controller."""
-        return any(controller in base.controllers for base in self.bases)
+        """Say whether a run's cgroup will have this controller. CPU time ("cpuacct") any version 2 group counts."""
+        return any(controller in base.controllers or controller == "cpuacct" and base.version == 2 for base in self.bases)
 
 
 def _memberships() -> dict[str, str]:
@@ -121,7 +121,7 @@ def discover(mounts: list[str], euid: int) -> CgroupFacts:
             taken |= set(controllers)
     scope = os.path.exists(f"/run/user/{euid}/bus") or os.path.exists(f"/run/user/{euid}/systemd/private")
     given = {name for base in bases for name in base.controllers}
-    missing = tuple((name, _why_missing(name, bool(own))) for name in ("memory", "pids", "cpu") if name not in given)
+    missing = tuple((name, _why_missing(name, bool(own))) for name in ("memory", "pids", "cpuacct", "cpu") if name not in given)
     return CgroupFacts(tuple(bases), own, scope, missing)
 
 

@@ -28,7 +28,7 @@ def plan(context: Context) -> Planned:
     if missing and facts.scope:
         return _in_scope(limits)
     if not facts.bases:
-        return Planned(NAME, "absent", "no cgroup of its own", needs=_needs(context, missing or ("memory", "pids")))
+        return Planned(NAME, "absent", "no cgroup of its own", needs=_needs(context, missing))
     steps: list[Step] = []
     for base in facts.bases:
         steps.append(cgroups.MakeCgroup(parent=base.path, controllers=base.controllers, version=base.version))
@@ -50,7 +50,8 @@ def plan(context: Context) -> Planned:
 
 
 def _needed(limits: Limits) -> list[str]:
-    return [name for name, value in (("memory", limits.memory), ("pids", limits.processes)) if value is not None]
+    wanted = (("memory", limits.memory), ("pids", limits.processes), ("cpuacct", limits.cpu))
+    return [name for name, value in wanted if value is not None]
 
 
 def _in_scope(limits: Limits) -> Planned:

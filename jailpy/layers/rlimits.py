@@ -27,7 +27,7 @@ def _wanted(context: Context) -> dict[str, int | None]:
     }
     if limits.processes is not None and context.host.kernel >= (5, 14):  # before, the host's own processes count too
         wanted["NPROC"] = limits.processes + 1 + (_SPARE_TASKS if context.host.cgroups.has("pids") else 0)
-    if limits.cpu is not None and not context.host.cgroups.bases:
+    if limits.cpu is not None and not (context.wants("cgroup") and context.host.cgroups.has("cpuacct")):
         wanted["CPU"] = int(limits.cpu) + 1
     return wanted
 

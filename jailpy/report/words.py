@@ -45,7 +45,8 @@ def violations(outcome: Outcome) -> str | None:
     more = "" if len(outcome.violations) <= _MOST_NAMES else ", ..."
     first = outcome.violations[0].get("allow_with") if outcome.violations else None
     remedy = f"; if it needs them: {first}" if first else ""
-    return escape.line(f"{outcome.violation_count} system calls were denied ({', '.join(named)}{more}){remedy}")
+    many = "1 system call was" if outcome.violation_count == 1 else f"{outcome.violation_count} system calls were"
+    return escape.line(f"{many} denied ({', '.join(named)}{more}){remedy}")
 
 
 def summary(outcome: Outcome) -> str:

@@ -121,10 +121,10 @@ def _usage(watch: Watch) -> Usage:
     if measured:
         total, user, system = measured
         sources["cpu_s"] = accounting.cpu_source()
-    elif watch.record:
-        user, system = watch.record[2] / 1e6, watch.record[3] / 1e6
-        total = user + system
-        sources["cpu_s"] = "wait4 rusage of the payload and the children it waited for"
+    elif watch.init_usage:
+        user, system = watch.init_usage.ru_utime, watch.init_usage.ru_stime
+        total = round(user + system, 6)
+        sources["cpu_s"] = "wait4 rusage of init and all that ended before it"
     else:
         total = user = system = None
     memory, sources["memory_peak_bytes"] = accounting.memory_peak()

@@ -19,6 +19,7 @@ from jailpy.supervisor.violations import Violations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import resource
     from collections.abc import Callable
 
     from jailpy.launcher.cold import Jail
@@ -44,6 +45,7 @@ class Watch:
         self.cause: Cause | None = None
         self.record: tuple[bytes, int, int, int, int] | None = None
         self.launched = False
+        self.init_usage: resource.struct_rusage | None = None
         self.started_at = 0.0
         self.ended_at = 0.0
         self.violations: Violations | None = None
@@ -80,7 +82,7 @@ class Watch:
                 handlers[descriptor][1]()
             self._check_clocks()
         self.ended_at = time.monotonic()
-        os.waitpid(self.jail.init, 0)
+        _, _, self.init_usage = os.wait4(self.jail.init, 0)
         self.jail.init = 0
         self._take_records()
 
