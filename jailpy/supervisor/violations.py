@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 
 from jailpy.kernel import seccomp
 
@@ -29,11 +30,18 @@ class Violations:
 
     `mode` is the profile's `seccomp.violation`: "errno" (EPERM), "kill" (no answer: the run dies first) or "record"
     (the call is let through). With `exec_mode` "none", the first `launches` calls of execve are the launch's own and pass
-    until `started` is called.
+    until `started` is called, or the set-up channel (a descriptor) has something to say: the kernel ends it within a
+    successful execve, before the payload's first instruction, so no second one can be taken for the launch's own.
     """
 
     def __init__(
-        self, descriptor: int, mode: str, exec_mode: str = "system", deny: Iterable[str] = (), launches: int = 1
+        self,
+        descriptor: int,
+        mode: str,
+        exec_mode: str = "system",
+        deny: Iterable[str] = (),
+        launches: int = 1,
+        channel: int = -1,
     ) -> None:
         self.descriptor = descriptor
         self.total = 0
@@ -42,6 +50,7 @@ class Violations:
         self._exec_mode = exec_mode
         self._deny = tuple(deny)
         self._launches = launches if exec_mode == "none" else 0
+        self._channel = channel
         self._seen: dict[tuple[str, int], dict[tuple[int, ...], int]] = {}
 
     def fileno(self) -> int:
@@ -49,11 +58,7 @@ class Violations:
         return self.descriptor
 
     def started(self) -> None:
-        """Let no further execve pass as part of the launch.
-
-        Call it when the set-up channel has ended, and look at that channel first whenever both are ready: the kernel
-        closes it before the payload's first instruction, so a second execve can never be taken for the launch's own.
-        """
+        """Let no further execve pass as part of the launch. Call it before the set-up channel's descriptor is closed."""
         self._launches = 0
 
     def handle(self) -> bool:
@@ -93,7 +98,7 @@ class Violations:
 
     def _answer(self, notification: Notification) -> bool:
         arch = seccomp.ARCH_NAMES.get(notification.arch, hex(notification.arch))
-        if self._launches and notification.number in EXEC_CALLS.get(arch, ()):
+        if self._launching() and notification.number in EXEC_CALLS.get(arch, ()):
             self._launches -= 1
             seccomp.let_through(self.descriptor, notification.id)
             return False
@@ -103,6 +108,14 @@ class Violations:
         elif self._mode == "errno":
             seccomp.respond(self.descriptor, notification.id, errno.EPERM)
         return self._mode not in ("record", "errno")
+
+    def _launching(self) -> bool:
+        """Tell whether an execve can still be the launch's own. Asked once the notification is in hand, not before."""
+        if not self._launches or self._channel < 0:
+            return self._launches > 0
+        poll = select.poll()
+        poll.register(self._channel, select.POLLIN)
+        return not poll.poll(0)
 
     def _record(self, arch: str, notification: Notification) -> None:
         """Count a call: `MOST_NAMES` calls with `MOST_VARIANTS` sets of arguments each, the rest in `total`."""

@@ -35,4 +35,4 @@ def test_lists_of_values_have_a_name_each(table):
     for group in table.groups.values():
         for rule in group.rules:
             assert not rule.names or len(rule.names) == len(rule.alternatives), rule.call
-            assert syscall_table.ANY_CALL != rule.alternatives or not rule.names
+            assert rule.alternatives != syscall_table.ANY_CALL or not rule.names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import subprocess
 import sys
 
@@ -104,6 +105,17 @@ def test_started_closes_the_door(kernel):
     kernel.ask(record, "execve")
     record.started()
     kernel.ask(record, "execve")
+    assert [error for _, error in kernel.answers] == [0, errno.EPERM]
+
+
+@pytest.mark.parametrize("end", [lambda other: other.close(), lambda other: other.send(b"F")])
+def test_the_set_up_channel_closes_the_door_by_itself(kernel, end):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        record = Violations(9, "errno", "none", launches=5, channel=ours.fileno())
+        kernel.ask(record, "execve")
+        end(theirs)
+        kernel.ask(record, "execve")
     assert [error for _, error in kernel.answers] == [0, errno.EPERM]
 
 
