@@ -130,6 +130,14 @@ def test_read_only_allows_no_change(tree):
         assert restricted(lambda name=name: OPERATIONS[name](tree), [(tree, READ)]) == 0
 
 
+def test_the_systems_folders_may_be_read_and_executed_from_not_changed(tree):
+    system = [("/usr", rights.system(ABI)), (tree, rights.system(ABI))]
+    for name in ("read_file", "read_dir"):
+        assert restricted(lambda name=name: OPERATIONS[name](tree), system) == 0
+    for name in ("write_file", "remove_file", "make_reg", "make_dir", "make_sym"):
+        assert restricted(lambda name=name: OPERATIONS[name](tree), system) == -errno.EACCES, name
+
+
 def test_what_no_rule_names_is_refused(tree):
     assert restricted(lambda: os.listdir(os.path.dirname(tree)), [(tree, ALL)]) == -errno.EACCES
     assert restricted(lambda: open_close("/etc/passwd", os.O_RDONLY), [(tree, ALL)]) == -errno.EACCES

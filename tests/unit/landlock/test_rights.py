@@ -48,6 +48,11 @@ def test_read_only_reads_and_executes_only():
     assert rights.read_only(7, True) == fs.READ_FILE | fs.READ_DIR | fs.EXECUTE
 
 
+def test_the_systems_folders_leave_truncation_to_the_mounts():
+    assert rights.system(7) == rights.read_only(7, True) | py_landlock.AccessFs.TRUNCATE
+    assert rights.system(2) == rights.read_only(2, True)
+
+
 @pytest.mark.parametrize("abi", ABIS)
 def test_writable_never_makes_devices_nor_reaches_foreign_sockets(abi):
     fs = py_landlock.AccessFs
