@@ -12,6 +12,8 @@ from jailpy.frozen import Frozen
 from jailpy.kernel import files
 
 WANTED = ("memory", "pids", "cpu", "io")
+SCOPE = "the run's systemd user scope"
+_ENOUGH = frozenset(("memory", "pids"))
 _V1_WANTED = ("memory", "pids", "cpu", "cpuacct")
 
 
@@ -24,20 +26,21 @@ class Base(Frozen):
 
 
 class CgroupFacts(Frozen):
-    """`bases` are ready to use. `own` is the writable version 2 group that the caller occupies, not usable as it is.
+    """`bases` are where a run's cgroups go. `own` is the version 2 group that the caller occupies, if it is writable.
 
-    `scope` says that a systemd user manager can be asked for a delegated scope. `missing` names controllers nobody gives,
-    each with the reason.
+    `via` says what the launcher does first: "" nothing, "leaf" moves itself to a leaf of its own group, "scope" asks the
+    systemd user manager for a delegated scope (the base is then called SCOPE). `missing` names controllers that nobody
+    gives, each with the reason.
     """
 
     bases: tuple[Base, ...]
     own: str
-    scope: bool
+    via: str
     missing: tuple[tuple[str, str], ...]
 
     def has(self, controller: str) -> bool:
         """Say whether a run's cgroup will have this controller. CPU time ("cpuacct") any version 2 group counts."""
-        return any(controller in base.controllers or controller == "cpuacct" and base.version == 2 for base in self.bases)
+        return any(controller in base.controllers or (controller == "cpuacct" and base.version == 2) for base in self.bases)
 
 
 def _memberships() -> dict[str, str]:
@@ -101,6 +104,11 @@ def _version1(point: str, root: str, controllers: tuple[str, ...], path: str, eu
     return None
 
 
+def bus_path(uid: int) -> str:
+    """Return the socket of a user manager's D-Bus (user@.service(5))."""
+    return f"/run/user/{uid}/bus"
+
+
 def discover(mounts: list[str], euid: int) -> CgroupFacts:
     """Look for folders to make cgroups in. `mounts` are the lines of /proc/self/mountinfo."""
     memberships = _memberships()
@@ -119,13 +127,36 @@ def discover(mounts: list[str], euid: int) -> CgroupFacts:
         if base:
             bases.append(base)
             taken |= set(controllers)
-    scope = os.path.exists(f"/run/user/{euid}/bus") or os.path.exists(f"/run/user/{euid}/systemd/private")
-    given = {name for base in bases for name in base.controllers}
-    missing = tuple((name, _why_missing(name, bool(own))) for name in ("memory", "pids", "cpuacct", "cpu") if name not in given)
-    return CgroupFacts(tuple(bases), own, scope, missing)
+    found, via = _enough(tuple(bases), own, euid)
+    given = {name for base in found for name in base.controllers}
+    given |= {"cpuacct"} if any(base.version == 2 for base in found) else set()
+    missing = tuple((name, _why_missing(name, own)) for name in ("memory", "pids", "cpuacct", "cpu") if name not in given)
+    return CgroupFacts(found, own, via, missing)
 
 
-def _why_missing(controller: str, own: bool) -> str:
+def _enough(bases: tuple[Base, ...], own: str, euid: int) -> tuple[tuple[Base, ...], str]:
+    """Where the folders found lack a controller: the own group if the launcher is alone there, else a fresh scope."""
+    if {name for base in bases for name in base.controllers} >= _ENOUGH:
+        return bases, ""
+    if own and files.read(f"{own}/cgroup.procs").split() == [str(os.getpid())]:
+        offered = files.read(f"{own}/cgroup.controllers").split()
+        if set(offered) >= _ENOUGH:
+            return (Base(own, tuple(name for name in WANTED if name in offered), 2),), "leaf"
+    offered = _scope_controllers(euid)
+    if set(offered) >= _ENOUGH:
+        return (Base(SCOPE, tuple(name for name in WANTED if name in offered), 2),), "scope"
+    return bases, ""
+
+
+def _scope_controllers(euid: int) -> list[str]:
+    """Return the controllers that the user manager may pass on, [] where there is no such manager."""
+    manager = f"/sys/fs/cgroup/user.slice/user-{euid}.slice/user@{euid}.service/cgroup.controllers"
+    if not os.path.exists(bus_path(euid)) or not os.path.exists(manager):
+        return []
+    return files.read(manager).split()
+
+
+def _why_missing(controller: str, own: str) -> str:
     if own:
-        return f"the {controller} controller is not enabled for children of the own cgroup, which other processes occupy"
+        return f"other processes occupy the delegated group {own}, so the {controller} controller cannot be enabled below it"
     return f"no cgroup with the {controller} controller is writable by this account"

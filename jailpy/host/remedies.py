@@ -1,5 +1,7 @@
-"""What to do about a failed step: (step, errno) -> the one likely cause and the smallest fix. Parent side, no kernel calls
-but looks at /proc.
+"""What to do about a failure: a failed step or trial -> the one likely cause and the smallest fix.
+
+Parent side. Looks at /proc and /sys, and makes no kernel call but an unshare(2) of nothing; doctor and the errors of a
+launch say the same words. For cgroups see jailpy/host/delegation.py.
 """
 
 from __future__ import annotations
@@ -7,51 +9,268 @@ from __future__ import annotations
 import errno
 import os
 
+from jailpy.frozen import Frozen
+from jailpy.host import surroundings
+
+_REFUSED = (errno.EPERM, errno.EACCES)
 _APPARMOR = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
+_DEBIAN = "/proc/sys/kernel/unprivileged_userns_clone"
+_MOST = "/proc/sys/user/max_user_namespaces"
+_PACKAGES = {
+    "debian": "apt install libseccomp2",
+    "ubuntu": "apt install libseccomp2",
+    "fedora": "dnf install libseccomp",
+    "rhel": "dnf install libseccomp",
+    "suse": "zypper install libseccomp2",
+    "opensuse": "zypper install libseccomp2",
+    "arch": "pacman -S libseccomp",
+    "alpine": "apk add libseccomp",
+    "gentoo": "emerge sys-libs/libseccomp",
+    "void": "xbps-install libseccomp",
+}
+_OPENED = {
+    "jailpy": "this is a jail of JailPy's, and jails do not nest: start it outside",
+    "docker": "start the container with: docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined "
+    "--security-opt systempaths=unconfined",
+    "podman": "start the container with: podman run --security-opt seccomp=unconfined --security-opt unmask=ALL "
+    "--security-opt label=disable",
+    "kubernetes": "in the pod: hostUsers: false; in the container's securityContext: seccompProfile: {type: Unconfined}, "
+    "appArmorProfile: {type: Unconfined}, procMount: Unmasked",
+    "flatpak": "start JailPy outside of the flatpak: flatpak-spawn --host jailpy ...",
+    "lxc": "on the host: lxc config set NAME security.nesting true, then restart the container",
+}
+_GENERIC = "start JailPy outside of the sandbox or container that loaded the filter, or let its filter allow namespaces and mounts"
 
 
-def _one(path: str, value: str) -> bool:
-    try:
-        with open(path) as file:
-            return file.read().strip() == value
-    except OSError:
-        return False
+class Remedy(Frozen):
+    """`cause` is one clause. `fix` are lines to paste, or a sentence; none where only another cause's fix helps."""
+
+    cause: str
+    fix: tuple[str, ...] = ()
 
 
 def user_namespace() -> list[str]:
-    """Name why user namespaces do not work for this account, and the administrator's one step."""
-    if os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv"):
-        return ["this container's runtime refuses namespaces: start it with --security-opt seccomp=unconfined"]
-    if _one(_APPARMOR, "1"):
-        return [
-            "Ubuntu's AppArmor takes the rights of unprivileged user namespaces away; an administrator can allow them:",
-            "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
-        ]
-    if _one("/proc/sys/kernel/unprivileged_userns_clone", "0"):
-        return ["this kernel reserves user namespaces for root: sudo sysctl -w kernel.unprivileged_userns_clone=1"]
-    if _one("/proc/sys/user/max_user_namespaces", "0"):
-        return ["user namespaces are limited to 0: sudo sysctl -w user.max_user_namespaces=10000"]
-    return ["a security module or container runtime refuses user namespaces here: see jailpy doctor"]
+    """Say in two lines why user namespaces do not work for this account: the cause and the administrator's one step."""
+    found = no_user_namespace(errno.EPERM)
+    if len(found.fix) > 1:
+        return [found.cause, "jailpy doctor prints the lines that allow it"]
+    return [found.cause, *found.fix]
+
+
+def no_user_namespace(number: int) -> Remedy:
+    """Tell why a user namespace could not be made, from the errno and what the host shows. See user_namespaces(7)."""
+    if number == errno.ENOSPC or surroundings.text(_MOST) == "0":
+        return _too_many()
+    if _filter_refuses():
+        return behind_filter("namespaces")
+    if number == errno.EINVAL or not surroundings.exists("/proc/self/ns/user"):
+        return Remedy("this kernel has no user namespaces", ("use a kernel with CONFIG_USER_NS",))
+    if number == errno.ENOSYS:
+        return old_kernel()
+    if surroundings.text(_DEBIAN) == "0" and os.geteuid() != 0:
+        return Remedy("kernel.unprivileged_userns_clone = 0 keeps user namespaces for root", (_sysctl("kernel.unprivileged_userns_clone", 1),))
+    if surroundings.chrooted():
+        return Remedy("this process is in a chroot, where user namespaces are refused", ("start JailPy outside of the chroot",))
+    return no_rights()
+
+
+def no_rights() -> Remedy:
+    """Tell why a user namespace gives no rights, or is refused by a security module."""
+    profile = surroundings.label()
+    if profile:
+        return Remedy(f"the AppArmor profile {profile} confines this process", (_OPENED.get(surroundings.container(), "start JailPy outside of that profile"),))
+    if surroundings.text(_APPARMOR) == "1" and os.geteuid() != 0:
+        return _ubuntu()
+    if surroundings.filtered():
+        return behind_filter("mounts")
+    if surroundings.selinux():
+        fix = f"{surroundings.sudo()}ausearch -m avc -ts recent | audit2allow -M jailpy && {surroundings.sudo()}semodule -i jailpy.pp"
+        return Remedy("SELinux refuses it", (fix,))
+    return Remedy("a security module of this host refuses it", (f"look for the denial: {surroundings.sudo()}journalctl -k -g denied",))
+
+
+def _filter_refuses() -> bool:
+    from jailpy.kernel import process
+
+    try:
+        process.unshare(0)  # asks the kernel for nothing: only a filter refuses it
+    except OSError:
+        return True
+    return False
+
+
+def behind_filter(what: str) -> Remedy:
+    """Name the system-call filter around this process, and how it is opened."""
+    where = surroundings.container()
+    if where == "service":
+        unit = surroundings.unit()
+        fix = (f"{surroundings.sudo()}systemctl edit {unit}, and there:", "[Service]", "RestrictNamespaces=no", "SystemCallFilter=")
+        return Remedy(f"the system-call filter of {unit} refuses {what}", fix)
+    whose = f"the system-call filter of this {where} container" if where else "a system-call filter around this process"
+    return Remedy(f"{whose} refuses {what}", (_OPENED.get(where, _GENERIC),))
+
+
+def _too_many() -> Remedy:
+    most = surroundings.text(_MOST)
+    if most not in ("", "0"):
+        return Remedy(f"all {most} user namespaces that user.max_user_namespaces allows are taken", (_sysctl("user.max_user_namespaces", int(most) * 2),))
+    if surroundings.nested():
+        fix = _OPENED.get(surroundings.container(), "start JailPy outside of it")
+        return Remedy("user.max_user_namespaces = 0 in the user namespace around this process", (fix,))
+    return Remedy("user.max_user_namespaces = 0 forbids user namespaces", (_sysctl("user.max_user_namespaces", 10000),))
+
+
+def _sysctl(name: str, value: int) -> str:
+    sudo, file = surroundings.sudo(), "/etc/sysctl.d/90-jailpy.conf"
+    return f"echo '{name} = {value}' | {sudo}tee -a {file} && {sudo}sysctl -p {file}"
+
+
+def _ubuntu() -> Remedy:
+    """Ubuntu 23.10 and later: the namespace is made and its rights are taken away."""
+    cause = "kernel.apparmor_restrict_unprivileged_userns = 1: AppArmor takes the rights of user namespaces from programs without a profile"
+    return Remedy(cause, apparmor_profile(surroundings.program()))
+
+
+def apparmor_profile(path: str) -> tuple[str, ...]:
+    """Return the lines that install a profile which only allows a program to make user namespaces."""
+    sudo, file = surroundings.sudo(), "/etc/apparmor.d/jailpy-launcher"
+    escaped = "".join(f"\\{char}" if char in '*?[]{}^"\\@' else char for char in path)
+    return (
+        f"{sudo}tee {file} >/dev/null <<'EOF'",
+        "abi <abi/4.0>,",
+        "include <tunables/global>",
+        f'profile jailpy-launcher "{escaped}" flags=(unconfined) {{',
+        "  userns,",
+        "}",
+        "EOF",
+        f"{sudo}apparmor_parser -r {file}",
+    )
+
+
+def masked_proc() -> Remedy:
+    """Tell what covers parts of /proc: a new procfs is refused where the one outside is not wholly visible."""
+    points = [line.split()[4] for line in surroundings.text("/proc/self/mountinfo").splitlines()]
+    covers = [point for point in points if point.startswith("/proc/")]
+    if not covers:
+        return no_rights()
+    named = ", ".join(covers[:3]) + (", ..." if len(covers) > 3 else "")
+    fixes = {
+        "docker": "start the container with: docker run --security-opt systempaths=unconfined",
+        "podman": "start the container with: podman run --security-opt unmask=ALL",
+        "kubernetes": _OPENED["kubernetes"],
+    }
+    fix = fixes.get(surroundings.container(), f"unmount what covers it, before JailPy starts: {surroundings.sudo()}umount -R {covers[0]}")
+    return Remedy(f"/proc is masked around this process ({named}), so no new one may be mounted", (fix,))
+
+
+def landlock(version: int, number: int) -> Remedy:
+    """Tell why Landlock is missing or too old: `version` is its ABI, `number` the errno where it has none."""
+    if version:
+        return Remedy(f"{surroundings.kernel()} has Landlock ABI {version}; 2 is needed", ("use Linux 5.19 or newer",))
+    if number == errno.EOPNOTSUPP:
+        return Remedy("Landlock is built into this kernel and not switched on at boot (lsm=)", _boot_with_landlock())
+    release = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2] if part.isdecimal())
+    if release < (5, 19):
+        return Remedy(f"{surroundings.kernel()} is too old for Landlock ABI 2", ("use Linux 5.19 or newer",))
+    if surroundings.filtered():
+        return behind_filter("Landlock")
+    return Remedy("this kernel was built without Landlock", ("use a kernel with CONFIG_SECURITY_LANDLOCK",))
+
+
+def _boot_with_landlock() -> tuple[str, ...]:
+    present = surroundings.text("/sys/kernel/security/lsm") or "yama,apparmor,bpf"
+    names = ",".join(name for name in present.split(",") if name != "capability")
+    argument, sudo = f"lsm=landlock,{names}", surroundings.sudo()
+    if surroundings.exists("/usr/sbin/grubby"):
+        return (f"{sudo}grubby --update-kernel=ALL --args={argument}   # then reboot",)
+    if surroundings.exists("/etc/default/grub"):
+        return (f"{sudo}sed -i 's/^GRUB_CMDLINE_LINUX=\"/&{argument} /' /etc/default/grub && {sudo}update-grub   # then reboot",)
+    return (f"add {argument} to the kernel's command line and reboot",)
+
+
+def notification(number: int) -> Remedy:
+    """Tell why a filter with notifications to the supervisor was refused. See seccomp_unotify(2)."""
+    if number == errno.EBUSY:
+        return Remedy("a sandbox around this process already answers its system calls, and there can be one only", (_opened_or_outside(),))
+    if surroundings.filtered() and number in (*_REFUSED, errno.ENOSYS):
+        return behind_filter("further filters")
+    return Remedy(f"{surroundings.kernel()} has no seccomp user notification", ("use Linux 5.5 or newer, with CONFIG_SECCOMP_FILTER",))
+
+
+def _opened_or_outside() -> str:
+    return _OPENED.get(surroundings.container(), "start JailPy outside of it")
+
+
+def libseccomp() -> Remedy:
+    """Name the package that brings libseccomp here."""
+    command = next((_PACKAGES[name] for name in surroundings.distribution() if name in _PACKAGES), "")
+    fix = surroundings.sudo() + command if command else "install the package libseccomp (2.5 or newer) of this distribution"
+    return Remedy("libseccomp.so.2 is not installed: no filter can be made", (fix,))
+
+
+def old_kernel() -> Remedy:
+    """Name the kernel that is needed, or the filter that hides a newer one's calls."""
+    if surroundings.filtered():
+        return behind_filter("newer system calls")
+    return Remedy(f"{surroundings.kernel()} is too old", ("use Linux 5.12 or newer; 5.19 for every layer",))
+
+
+_CREATING = ("CloneNamespaces", "MapIds")
+_NEEDS_RIGHTS = (
+    "BecomeUser", "SetHostname", "LoopbackUp", "CutPropagation", "OpenSource", "NewTmpfs", "EnterRoot", "NewOverlay",
+    "NewDevpts", "Attach", "TakeFolder", "BindReadOnly", "Mask", "SetAttributes", "ChangeRoot", "NewCgroupNamespace",
+    "ForbidUserNamespaces", "DropCapabilities", "MapSource",
+)  # fmt: skip
+_KNOWN: dict[tuple[str, int], str] = {
+    ("CloneNamespaces", errno.EAGAIN): "this account's processes are at their limit: ulimit -u, or pids.max of its cgroup",
+    ("CloneNamespaces", errno.EBUSY): "the cgroup's parent holds processes of its own: see jailpy doctor",
+    ("CopyTree", errno.ENOSPC): "it does not fit the jail's disk limit: raise --disk",
+    ("MakeFile", errno.ENOSPC): "it does not fit the jail's disk limit: raise --disk",
+    ("CopyTree", errno.EACCES): "this account may not read it",
+    ("OpenSource", errno.EACCES): "this account may not read it",
+    ("OpenSource", errno.ENOENT): "it was there when the plan was made and is gone now",
+    ("OpenSource", errno.EINVAL): "it lies on a mount that may not be copied (unbindable, or another namespace's)",
+    ("NewOverlay", errno.ENODEV): "this kernel has no overlayfs loaded: modprobe overlay, or use --put in place of --cow",
+    ("NewOverlay", errno.EINVAL): "overlayfs cannot use that filesystem as a lower one: use --put in place of --cow",
+    ("SetCgroupLimit", errno.ENOTRECOVERABLE): "the kernel did not keep the limit: the group around it is tighter, or somebody else writes there",
+    ("SetCgroupLimit", errno.ENOENT): "swap is active here and not accounted: boot with swapaccount=1, or switch swap off",
+    ("RestrictLandlock", errno.E2BIG): "sixteen Landlock rulesets are on this process already: start JailPy outside of them",
+    ("RestrictLandlock", errno.ENOTRECOVERABLE): "Landlock does not act on this kernel although it is there: see jailpy doctor",
+    ("ApparmorOnExec", errno.ENOENT): "the AppArmor profile is not loaded: apparmor_parser -r its file",
+    ("OpenTerminal", errno.ENOSPC): "all pseudo-terminals of this host are taken: kernel.pty.max",
+    ("EnterScope", errno.ETIMEDOUT): "the systemd user manager does not answer: systemctl --user status",
+    ("EnterScope", errno.EACCES): "the systemd user manager refuses a scope: systemctl --user status",
+    ("EnterScope", errno.ENOENT): "no systemd user manager runs for this account: loginctl enable-linger",
+    ("SetRlimit", errno.EPERM): "the caller's hard limit is lower: ulimit -H",
+}  # fmt: skip
 
 
 def for_step(step: str, number: int) -> list[str]:
     """Return hints for a step's class name and errno; an empty list where nothing better than the errno is known."""
-    if step in ("CloneNamespaces", "MapIds", "CutPropagation", "BecomeUser") and number in (
-        errno.EPERM, errno.ENOSPC, errno.EACCES, errno.EUSERS, errno.ENOSYS, errno.EINVAL,
-    ):  # fmt: skip
-        return user_namespace()
-    if step == "NewProc" and number == errno.EPERM:
-        return ["the outer /proc is partly masked (a container): start the container with --security-opt systempaths=unconfined"]
-    if number == errno.ENOSPC and step in ("CopyTree", "MakeFile"):
-        return ["it does not fit the jail's disk limit: raise --disk"]
-    if number == errno.EACCES and step in ("OpenSource", "CopyTree"):
-        return ["this account may not read it"]
+    if (step, number) in _KNOWN:
+        return [_KNOWN[step, number]]
+    found = _remedy(step, number)
+    if found:
+        more = ["jailpy doctor prints the lines that mend it"] if len(found.fix) > 1 else found.fix
+        return [found.cause, *more]
     if number == errno.ELOOP:
         return ["a part of the path is a symbolic link now: name what it points to"]
     if step == "ChangeFolder":
         return ["the working directory must exist in the jail: show a folder there, or leave --workdir out"]
     if step in ("MakeCgroup", "SetCgroupLimit", "JoinCgroup", "EnterScope"):
         return ["see jailpy doctor for the cgroups of this account"]
-    if step == "LoadFilter" and number == errno.EINVAL:
-        return ["this kernel lacks a seccomp feature that the filter needs (user notification: Linux 5.5)"]
     return []
+
+
+def _remedy(step: str, number: int) -> Remedy | None:
+    if step in _CREATING and number in (*_REFUSED, errno.ENOSPC, errno.EUSERS, errno.EINVAL, errno.ENOSYS):
+        return no_user_namespace(number)
+    if step == "NewProc" and number in _REFUSED:
+        return masked_proc()
+    if step in _NEEDS_RIGHTS and number in _REFUSED:
+        return no_rights()
+    if step == "LoadFilter":
+        return notification(number)
+    if step == "RestrictLandlock" and number in (errno.EOPNOTSUPP, errno.ENOSYS):
+        return landlock(0, number)
+    return old_kernel() if number == errno.ENOSYS else None

@@ -47,6 +47,16 @@ class RunCgroups:
         """Say which folder a parent that is only known while launching (a fresh scope) turned out to be."""
         self._base[label] = folder
 
+    def enter_leaf(self, folder: str, controllers: Iterable[str]) -> None:
+        """Move this process to a leaf of a delegated version 2 group, and enable controllers for the leaf's siblings.
+
+        The leaf is named like a run's group, number 0: the next start removes it once this process is dead.
+        """
+        leaf = f"{folder}/{self.name.rpartition('-')[0]}-0"
+        os.mkdir(leaf)
+        files.write(f"{leaf}/cgroup.procs", "0")
+        files.write(f"{folder}/cgroup.subtree_control", " ".join(f"+{name}" for name in controllers))
+
     def limit(self, step: steps.SetCgroupLimit) -> None:
         """Apply SetCgroupLimit. Raises OSError; ENOTRECOVERABLE where the kernel did not keep the value."""
         parent = self._base.get(step.parent, step.parent)

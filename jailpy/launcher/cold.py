@@ -131,7 +131,9 @@ def _before_clone(jail: Jail) -> None:
             if isinstance(step, cgroup_steps.EnterScope):
                 from jailpy.launcher import scope  # D-Bus, on systemd hosts without a delegated group only
 
-                scope.enter(jail.groups)
+                scope.enter(step, jail.groups)
+            elif isinstance(step, cgroup_steps.EnterLeaf):
+                jail.groups.enter_leaf(step.base, step.controllers)
             elif isinstance(step, cgroup_steps.MakeCgroup):
                 jail.groups.make(step)
             elif isinstance(step, cgroup_steps.SetCgroupLimit):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 
+from jailpy.host.cgroups import bus_path
 from jailpy.kernel import files
 
 TYPE_CHECKING = False
@@ -16,24 +17,22 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jailpy.launcher.cgroups import RunCgroups
+    from jailpy.steps.cgroups import EnterScope
 
 _CONTROLLERS = ("memory", "pids", "cpu")
 _TIMEOUT_S = 5.0
-LABEL = "the run's systemd user scope"
 _MOUNTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 
 
-def enter(groups: RunCgroups) -> None:
+def enter(step: EnterScope, groups: RunCgroups) -> None:
     """Apply EnterScope: move this process to a leaf of a new scope, and enable the controllers beside it.
 
     Raises OSError: ETIMEDOUT where the manager does not answer, EACCES where it refuses.
     """
     _ask(f"jailpy-{os.getpid()}-{time.monotonic_ns()}.scope")
     folder = _own_group()
-    os.mkdir(f"{folder}/launcher")
-    files.write(f"{folder}/launcher/cgroup.procs", "0")
-    files.write(f"{folder}/cgroup.subtree_control", " ".join(f"+{name}" for name in _enabled(folder)))
-    groups.place(LABEL, folder)
+    groups.enter_leaf(folder, _enabled(folder))
+    groups.place(step.base, folder)
 
 
 def _enabled(folder: str) -> list[str]:
@@ -51,6 +50,7 @@ def _ask(name: str) -> None:
     """Call StartTransientUnit and wait until this process is in the scope."""
     from jeepney import DBusAddress, DBusErrorResponse, new_method_call
     from jeepney.io.blocking import open_dbus_connection
+    from jeepney.wrappers import unwrap_msg
 
     address = DBusAddress("/org/freedesktop/systemd1", "org.freedesktop.systemd1", "org.freedesktop.systemd1.Manager")
     properties: list[tuple[str, tuple[str, Any]]] = [
@@ -61,9 +61,9 @@ def _ask(name: str) -> None:
     ]
     call = new_method_call(address, "StartTransientUnit", "ssa(sv)a(sa(sv))", (name, "fail", properties, []))
     try:
-        with open_dbus_connection(bus="SESSION") as connection:
-            connection.send_and_get_reply(call, timeout=_TIMEOUT_S, unwrap=True)
-    except (DBusErrorResponse, TimeoutError) as error:
+        with open_dbus_connection(bus=f"unix:path={bus_path(os.geteuid())}") as connection:
+            unwrap_msg(connection.send_and_get_reply(call, timeout=_TIMEOUT_S))
+    except (DBusErrorResponse, ConnectionError, TimeoutError) as error:
         raise PermissionError(13, f"the systemd user manager refused a scope: {error}") from error
     deadline = time.monotonic() + _TIMEOUT_S
     while name not in files.read("/proc/self/cgroup"):

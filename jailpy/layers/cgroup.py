@@ -11,12 +11,11 @@ from jailpy.steps import Step, cgroups, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jailpy.host.cgroups import Base
+    from jailpy.host.cgroups import Base, CgroupFacts
     from jailpy.profile.model import Limits
 
 NAME = "cgroup"
 _PERIOD_US = 100_000
-_SCOPE = "the run's systemd user scope"
 
 
 def plan(context: Context) -> Planned:
@@ -25,11 +24,9 @@ def plan(context: Context) -> Planned:
     if not context.wants(NAME):
         return Planned(NAME, "off", "the caller's own cgroup")
     missing = tuple(name for name in _needed(limits) if not facts.has(name))
-    if missing and facts.scope:
-        return _in_scope(limits)
     if not facts.bases:
         return Planned(NAME, "absent", "no cgroup of its own", needs=_needs(context, missing))
-    steps: list[Step] = []
+    steps: list[Step] = _entry(facts)
     for base in facts.bases:
         steps.append(cgroups.MakeCgroup(parent=base.path, controllers=base.controllers, version=base.version))
         steps += _limit_steps(base, limits)
@@ -54,13 +51,12 @@ def _needed(limits: Limits) -> list[str]:
     return [name for name, value in wanted if value is not None]
 
 
-def _in_scope(limits: Limits) -> Planned:
-    steps: list[Step] = [
-        cgroups.EnterScope(),
-        cgroups.MakeCgroup(parent=_SCOPE, controllers=("memory", "pids", "cpu"), version=2),
-    ]
-    steps += _version2(_SCOPE, ("memory", "pids", "cpu"), limits)
-    return Planned(NAME, "enforced", "version 2: a delegated scope of the systemd user manager", tuple(steps))
+def _entry(facts: CgroupFacts) -> list[Step]:
+    if facts.via == "scope":
+        return [cgroups.EnterScope(base=facts.bases[0].path)]
+    if facts.via == "leaf":
+        return [cgroups.EnterLeaf(base=facts.bases[0].path, controllers=facts.bases[0].controllers)]
+    return []
 
 
 def _limit_steps(base: Base, limits: Limits) -> list[Step]:
@@ -107,7 +103,7 @@ def _needs(context: Context, missing: tuple[str, ...]) -> tuple[Need, ...]:
     facts, uid = context.host.cgroups, context.host.euid
     reasons = dict(facts.missing)
     if facts.own:
-        fix = "start it in a group of its own: systemd-run --user --scope -p Delegate=yes -- jailpy ..."
+        fix = "start it in a group of its own: systemd-run --user --scope -p Delegate=yes, or DelegateSubgroup= in the unit"
     else:
         fix = f"as root, once: make a folder jailpy-{uid} owned by uid {uid} in each hierarchy (jailpy doctor prints the lines)"
     return tuple(Need(NAME, f"the {name} controller", reasons.get(name, "it is not there"), fix) for name in missing)

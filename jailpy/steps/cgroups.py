@@ -57,5 +57,17 @@ class JoinCgroup(CgroupStep):
 class EnterScope(CgroupStep):
     """Ask the systemd user manager for a transient scope with Delegate=yes, and move the launcher there."""
 
+    base: str
+
     def describe(self) -> str:
         return "ask the systemd user manager for a delegated scope and move the launcher there"
+
+
+class EnterLeaf(CgroupStep):
+    """Move the launcher to a leaf of its own delegated group, which then can give controllers to its children."""
+
+    base: str
+    controllers: tuple[str, ...]
+
+    def describe(self) -> str:
+        return f"move the launcher to a leaf of {self.base} and enable {', '.join(self.controllers)} beside it"

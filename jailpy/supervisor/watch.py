@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jailpy.supervisor.streams import Input, Output
 
 _GRACE_S = 1.0
+_EVENTS = select.POLLIN | select.POLLOUT
 _LEAST_CPU_CHECK_S = 0.005
 _IDLE_CPU_S = 0.001
 
@@ -55,6 +56,7 @@ class Watch:
         self._input = source
         self._oom = self._watch_oom()
         self._dead = False
+        self._deaf = False
         self._kill_at = 0.0
         self._cpu_at = 0.0
         self._idle_since = 0.0
@@ -73,13 +75,17 @@ class Watch:
         self.started_at = self._idle_since = time.monotonic()
         self._plan_cpu_check(self.started_at, 0.0)
         self.jail.go()
+        jail = self.jail
         while not self._dead:
             handlers = self._handlers()
             poll = select.poll()
             for descriptor, (events, _) in handlers.items():
                 poll.register(descriptor, events)
-            for descriptor, _ in sorted(poll.poll(self._timeout()), key=lambda ready: ready[0] != self._channel()):
-                handlers[descriptor][1]()
+            for descriptor, happened in sorted(poll.poll(self._timeout()), key=lambda ready: ready[0] != self._channel()):
+                if happened & _EVENTS or descriptor != jail.listener:
+                    handlers[descriptor][1]()
+                else:
+                    self._deaf = True  # hung up: before Linux 6.11 NOTIF_RECV would block for ever now
             self._check_clocks()
         self.ended_at = time.monotonic()
         _, _, self.init_usage = os.wait4(self.jail.init, 0)
@@ -106,7 +112,7 @@ class Watch:
             handlers[jail.status] = (select.POLLIN, self._take_records)
         if jail.channel:
             handlers[self._channel()] = (select.POLLIN, self._on_channel)
-        if self.violations:
+        if self.violations and not self._deaf:
             handlers[self.violations.fileno()] = (select.POLLIN, self._on_violation)
         if self._oom >= 0:
             handlers[self._oom] = (select.POLLIN, self._on_oom)
