@@ -39,7 +39,13 @@ _OPENED = {
     "flatpak": "start JailPy outside of the flatpak: flatpak-spawn --host jailpy ...",
     "lxc": "on the host: lxc config set NAME security.nesting true, then restart the container",
 }
-_GENERIC = "start JailPy outside of the sandbox or container that loaded the filter, or let its filter allow namespaces and mounts"
+_WHOSE = {
+    "jailpy": "the filter of the JailPy jail around this process",
+    **{name: f"the system-call filter of this {name} container" for name in ("docker", "podman", "kubernetes", "lxc")},
+    "flatpak": "the filter of this flatpak",
+}
+_OUTSIDE = "start JailPy outside of it"
+_GENERIC = "start JailPy outside of the sandbox that loaded the filter, or let it allow namespaces and mounts"
 
 
 class Remedy(Frozen):
@@ -59,18 +65,21 @@ def user_namespace() -> list[str]:
 
 def no_user_namespace(number: int) -> Remedy:
     """Tell why a user namespace could not be made, from the errno and what the host shows. See user_namespaces(7)."""
-    if number == errno.ENOSPC or surroundings.text(_MOST) == "0":
+    if number == errno.ENOSPC:
         return _too_many()
     if _filter_refuses():
         return behind_filter("namespaces")
+    if surroundings.text(_MOST) == "0":
+        return _too_many()
     if number == errno.EINVAL or not surroundings.exists("/proc/self/ns/user"):
         return Remedy("this kernel has no user namespaces", ("use a kernel with CONFIG_USER_NS",))
     if number == errno.ENOSYS:
         return old_kernel()
     if surroundings.text(_DEBIAN) == "0" and os.geteuid() != 0:
-        return Remedy("kernel.unprivileged_userns_clone = 0 keeps user namespaces for root", (_sysctl("kernel.unprivileged_userns_clone", 1),))
+        fix = _sysctl("kernel.unprivileged_userns_clone", 1)
+        return Remedy("kernel.unprivileged_userns_clone = 0 keeps user namespaces for root", (fix,))
     if surroundings.chrooted():
-        return Remedy("this process is in a chroot, where user namespaces are refused", ("start JailPy outside of the chroot",))
+        return Remedy("this process is in a chroot, where user namespaces are refused", (_OUTSIDE,))
     return no_rights()
 
 
@@ -78,15 +87,20 @@ def no_rights() -> Remedy:
     """Tell why a user namespace gives no rights, or is refused by a security module."""
     profile = surroundings.label()
     if profile:
-        return Remedy(f"the AppArmor profile {profile} confines this process", (_OPENED.get(surroundings.container(), "start JailPy outside of that profile"),))
+        return Remedy(f"the AppArmor profile {profile} confines this process", (_opened(),))
     if surroundings.text(_APPARMOR) == "1" and os.geteuid() != 0:
         return _ubuntu()
     if surroundings.filtered():
         return behind_filter("mounts")
     if surroundings.selinux():
-        fix = f"{surroundings.sudo()}ausearch -m avc -ts recent | audit2allow -M jailpy && {surroundings.sudo()}semodule -i jailpy.pp"
+        fix = "ausearch -m avc -ts recent | audit2allow -M jailpy && semodule -i jailpy.pp   # as root"
         return Remedy("SELinux refuses it", (fix,))
-    return Remedy("a security module of this host refuses it", (f"look for the denial: {surroundings.sudo()}journalctl -k -g denied",))
+    fix = f"look for the denial: {surroundings.sudo()}journalctl -k -g denied"
+    return Remedy("a security module of this host refuses it", (fix,))
+
+
+def _opened() -> str:
+    return _OPENED.get(surroundings.container(), _OUTSIDE)
 
 
 def _filter_refuses() -> bool:
@@ -104,19 +118,20 @@ def behind_filter(what: str) -> Remedy:
     where = surroundings.container()
     if where == "service":
         unit = surroundings.unit()
-        fix = (f"{surroundings.sudo()}systemctl edit {unit}, and there:", "[Service]", "RestrictNamespaces=no", "SystemCallFilter=")
+        edit = f"{surroundings.sudo()}systemctl edit {unit}, and there:"
+        fix = (edit, "[Service]", "RestrictNamespaces=no", "SystemCallFilter=")
         return Remedy(f"the system-call filter of {unit} refuses {what}", fix)
-    whose = f"the system-call filter of this {where} container" if where else "a system-call filter around this process"
+    whose = _WHOSE.get(where, "a system-call filter around this process")
     return Remedy(f"{whose} refuses {what}", (_OPENED.get(where, _GENERIC),))
 
 
 def _too_many() -> Remedy:
     most = surroundings.text(_MOST)
     if most not in ("", "0"):
-        return Remedy(f"all {most} user namespaces that user.max_user_namespaces allows are taken", (_sysctl("user.max_user_namespaces", int(most) * 2),))
+        fix = _sysctl("user.max_user_namespaces", int(most) * 2)
+        return Remedy(f"all {most} user namespaces that user.max_user_namespaces allows are taken", (fix,))
     if surroundings.nested():
-        fix = _OPENED.get(surroundings.container(), "start JailPy outside of it")
-        return Remedy("user.max_user_namespaces = 0 in the user namespace around this process", (fix,))
+        return Remedy("user.max_user_namespaces = 0 in the user namespace around this process", (_opened(),))
     return Remedy("user.max_user_namespaces = 0 forbids user namespaces", (_sysctl("user.max_user_namespaces", 10000),))
 
 
@@ -127,7 +142,8 @@ def _sysctl(name: str, value: int) -> str:
 
 def _ubuntu() -> Remedy:
     """Ubuntu 23.10 and later: the namespace is made and its rights are taken away."""
-    cause = "kernel.apparmor_restrict_unprivileged_userns = 1: AppArmor takes the rights of user namespaces from programs without a profile"
+    switch = "kernel.apparmor_restrict_unprivileged_userns = 1"
+    cause = f"{switch}: AppArmor takes a user namespace's rights from every program without a profile that allows them"
     return Remedy(cause, apparmor_profile(surroundings.program()))
 
 
@@ -159,7 +175,8 @@ def masked_proc() -> Remedy:
         "podman": "start the container with: podman run --security-opt unmask=ALL",
         "kubernetes": _OPENED["kubernetes"],
     }
-    fix = fixes.get(surroundings.container(), f"unmount what covers it, before JailPy starts: {surroundings.sudo()}umount -R {covers[0]}")
+    uncovered = "uncover it where the sandbox is set up, or do without: --set filesystem.proc=none"
+    fix = fixes.get(surroundings.container(), uncovered)
     return Remedy(f"/proc is masked around this process ({named}), so no new one may be mounted", (fix,))
 
 
@@ -184,21 +201,20 @@ def _boot_with_landlock() -> tuple[str, ...]:
     if surroundings.exists("/usr/sbin/grubby"):
         return (f"{sudo}grubby --update-kernel=ALL --args={argument}   # then reboot",)
     if surroundings.exists("/etc/default/grub"):
-        return (f"{sudo}sed -i 's/^GRUB_CMDLINE_LINUX=\"/&{argument} /' /etc/default/grub && {sudo}update-grub   # then reboot",)
+        edit = f"{sudo}sed -i 's/^GRUB_CMDLINE_LINUX=\"/&{argument} /' /etc/default/grub"
+        return (f"{edit} && {sudo}update-grub   # then reboot",)
     return (f"add {argument} to the kernel's command line and reboot",)
 
 
 def notification(number: int) -> Remedy:
     """Tell why a filter with notifications to the supervisor was refused. See seccomp_unotify(2)."""
     if number == errno.EBUSY:
-        return Remedy("a sandbox around this process already answers its system calls, and there can be one only", (_opened_or_outside(),))
+        cause = "a sandbox around this process already answers its system calls, and there can be one only"
+        return Remedy(cause, (_opened(),))
     if surroundings.filtered() and number in (*_REFUSED, errno.ENOSYS):
         return behind_filter("further filters")
-    return Remedy(f"{surroundings.kernel()} has no seccomp user notification", ("use Linux 5.5 or newer, with CONFIG_SECCOMP_FILTER",))
-
-
-def _opened_or_outside() -> str:
-    return _OPENED.get(surroundings.container(), "start JailPy outside of it")
+    fix = "use Linux 5.5 or newer, with CONFIG_SECCOMP_FILTER"
+    return Remedy(f"{surroundings.kernel()} has no seccomp user notification", (fix,))
 
 
 def libseccomp() -> Remedy:
@@ -232,7 +248,7 @@ _KNOWN: dict[tuple[str, int], str] = {
     ("OpenSource", errno.EINVAL): "it lies on a mount that may not be copied (unbindable, or another namespace's)",
     ("NewOverlay", errno.ENODEV): "this kernel has no overlayfs loaded: modprobe overlay, or use --put in place of --cow",
     ("NewOverlay", errno.EINVAL): "overlayfs cannot use that filesystem as a lower one: use --put in place of --cow",
-    ("SetCgroupLimit", errno.ENOTRECOVERABLE): "the kernel did not keep the limit: the group around it is tighter, or somebody else writes there",
+    ("SetCgroupLimit", errno.ENOTRECOVERABLE): "the kernel did not keep the limit: a group around it is tighter, or others write it",
     ("SetCgroupLimit", errno.ENOENT): "swap is active here and not accounted: boot with swapaccount=1, or switch swap off",
     ("RestrictLandlock", errno.E2BIG): "sixteen Landlock rulesets are on this process already: start JailPy outside of them",
     ("RestrictLandlock", errno.ENOTRECOVERABLE): "Landlock does not act on this kernel although it is there: see jailpy doctor",

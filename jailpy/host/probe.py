@@ -1,0 +1,231 @@
+"""Trials: what this kernel lets this account do, found out by doing it in throw-away children. Parent side; forks.
+
+Nothing outside the children changes and nothing is left. A trial carries the kernel's errno, 0 where it worked: words
+for it are in jailpy/host/remedies.py. The caller must have one thread (fork(2) from a threaded Python is unsafe).
+"""
+
+from __future__ import annotations
+
+import _signal
+import errno
+import os
+import resource
+import select
+import time
+
+from jailpy.frozen import Frozen
+from jailpy.kernel import files, landlock, mount, process, seccomp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LARGEST = 16 << 20
+_ALLOW_ALL = (0x06).to_bytes(4, "little") + seccomp.RET_ALLOW.to_bytes(4, "little")
+_EXECUTE = 1  # LANDLOCK_ACCESS_FS_EXECUTE, which every ABI has
+_NAMESPACES = (
+    ("mount", process.CLONE_NEWNS),
+    ("net", process.CLONE_NEWNET),
+    ("ipc", process.CLONE_NEWIPC),
+    ("uts", process.CLONE_NEWUTS),
+    ("cgroup-ns", process.CLONE_NEWCGROUP),
+    ("pid", process.CLONE_NEWPID),
+)
+
+
+class Trial(Frozen):
+    """One thing that was tried. `errno` is 0 where it worked."""
+
+    name: str
+    errno: int
+
+
+class Ended(Frozen):
+    """How a throw-away child ended: its exit code, or minus the signal; and what it wrote."""
+
+    status: int
+    output: bytes
+
+
+def in_child(work: Callable[[int], None], flags: int = 0, seconds: float = 30.0) -> Ended:
+    """Do `work` in a child, which writes to the descriptor that it is given; `flags` are new namespaces.
+
+    In a new user namespace the child is root, mapped to this account. It is killed after `seconds`, and with its
+    parent. Raises OSError where the child cannot be made or its ids cannot be mapped.
+    """
+    reader, writer = os.pipe()
+    gate, opener = os.pipe()
+    try:
+        pid = process.clone3(flags)[0] if flags else os.fork()
+        if pid == 0:
+            os.close(opener)
+            _be_child(work, writer, gate)
+        for number in (writer, gate):
+            os.close(number)
+        writer = gate = -1
+        return _parent(pid, flags, reader, opener, time.monotonic() + seconds)
+    finally:
+        for number in (reader, writer, gate, opener):
+            if number >= 0:
+                os.close(number)
+
+
+def _parent(pid: int, flags: int, reader: int, opener: int, until: float) -> Ended:
+    """Map the child's ids, let it go, take what it writes, and reap it whatever happens."""
+    alive = True
+    try:
+        if flags & process.CLONE_NEWUSER:
+            _map_root(pid)
+        os.write(opener, b"G")
+        output = _take(reader, until)
+        status = _wait(pid, until)
+        alive = False
+    finally:
+        if alive:
+            os.kill(pid, _signal.SIGKILL)
+            os.waitpid(pid, 0)
+    return Ended(status, output)
+
+
+def _be_child(work: Callable[[int], None], writer: int, gate: int) -> None:
+    status = 1
+    try:
+        process.prctl(process.PR_SET_PDEATHSIG, _signal.SIGKILL)
+        if os.read(gate, 1):
+            work(writer)
+            status = 0
+    except OSError as error:
+        status = (error.errno or 0) % 200
+    finally:
+        os._exit(status)
+
+
+def _map_root(pid: int) -> None:
+    files.write(f"/proc/{pid}/setgroups", "deny")
+    files.write(f"/proc/{pid}/uid_map", f"0 {os.geteuid()} 1")
+    files.write(f"/proc/{pid}/gid_map", f"0 {os.getegid()} 1")
+
+
+def _take(reader: int, until: float) -> bytes:
+    """Read until the end, the deadline or `LARGEST` bytes."""
+    poll, data = select.poll(), b""
+    poll.register(reader, select.POLLIN)
+    while len(data) < LARGEST and poll.poll(max(0.0, until - time.monotonic()) * 1000):
+        part = os.read(reader, 65536)
+        if not part:
+            break
+        data += part
+    return data
+
+
+def _wait(pid: int, until: float) -> int:
+    while True:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > until:
+            os.kill(pid, _signal.SIGKILL)
+            until += 60
+        time.sleep(0.001)
+
+
+def trials() -> tuple[Trial, ...]:
+    """Try everything that a launch needs of the kernel, in the order of a launch."""
+    return (*_filters(), *_user_namespace(), *_on_itself())
+
+
+def outcome(name: str, act: Callable[[], object]) -> Trial:
+    """Do one thing in this process and say how it went."""
+    try:
+        act()
+    except OSError as error:
+        return Trial(name, error.errno or errno.EIO)
+    return Trial(name, 0)
+
+
+def _reported(work: Callable[[Callable[[Trial], None]], None], flags: int = 0) -> tuple[Trial, ...]:
+    """Do `work` in a child and return the trials that it tells of. Raises OSError as `in_child` does."""
+
+    def told(writer: int) -> None:
+        def tell(trial: Trial) -> None:
+            os.write(writer, f"{trial.name} {trial.errno}\n".encode())
+
+        work(tell)
+
+    lines = in_child(told, flags).output.decode().splitlines()
+    return tuple(Trial(name, int(number)) for name, number in (line.split() for line in lines))
+
+
+def _filters() -> tuple[Trial, ...]:
+    """Make calls that ask the kernel for nothing: only a system-call filter refuses them."""
+    unshare = outcome("unshare-nothing", lambda: process.unshare(0))
+    tree = outcome("mount-nothing", lambda: mount.move_mount(-1, -1, b"x"))
+    return unshare, Trial("mount-nothing", tree.errno if tree.errno == errno.ENOSYS else 0)
+
+
+def _user_namespace() -> tuple[Trial, ...]:
+    """Make a user namespace and use its rights."""
+    created = outcome("user", lambda: in_child(_nothing, process.CLONE_NEWUSER))
+    if created.errno == errno.ENOSYS:  # clone3 is missing or hidden: what would unshare(2) say?
+        refused = _reported(lambda tell: tell(outcome("unshare-user", lambda: process.unshare(process.CLONE_NEWUSER))))
+        return (*refused, created)
+    return (created,) if created.errno else (created, *_reported(_use_rights, process.CLONE_NEWUSER))
+
+
+def _nothing(_: int) -> None:
+    return
+
+
+def _use_rights(tell: Callable[[Trial], None]) -> None:
+    for name, flag in _NAMESPACES:
+        tell(outcome(name, lambda flag=flag: process.unshare(flag)))  # type: ignore[misc]
+    tell(outcome("private", mount.make_private))
+    tell(outcome("tmpfs", _tmpfs))
+    tell(outcome("hostname", lambda: process.sethostname(b"jail")))
+    tell(outcome("no-nesting", lambda: files.write("/proc/sys/user/max_user_namespaces", "0")))
+    tell(_in_new_pid_namespace())
+
+
+def _tmpfs() -> None:
+    number = mount.new_filesystem(b"tmpfs", (("size", "4096"),), mount.NOSUID)
+    try:
+        mount.mount_setattr(number, mount.NODEV)
+    finally:
+        os.close(number)
+
+
+def _in_new_pid_namespace() -> Trial:
+    """Mount a procfs where it would be mounted: by a process of the new pid namespace, which a fork enters."""
+
+    def proc(_: int) -> None:
+        os.close(mount.new_filesystem(b"proc", (), mount.NOSUID))
+
+    try:
+        return Trial("proc", in_child(proc).status)
+    except OSError as error:
+        return Trial("proc", error.errno or errno.EIO)
+
+
+def _on_itself() -> tuple[Trial, ...]:
+    """Restrict a child as a payload is restricted, with the rights of nobody."""
+    return _reported(_restrict)
+
+
+def _restrict(tell: Callable[[Trial], None]) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    tell(outcome("rlimits", lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 64), hard))))
+    tell(outcome("no-new-privs", lambda: process.prctl(process.PR_SET_NO_NEW_PRIVS, 1)))
+    if os.geteuid() != 0:
+        tell(outcome("capabilities", process.clear_capabilities))
+    tell(outcome("landlock", _landlock))
+    tell(outcome("seccomp", lambda: seccomp.load_filter(_ALLOW_ALL, False)))
+    tell(outcome("notification", lambda: os.close(seccomp.load_filter(_ALLOW_ALL, True))))
+
+
+def _landlock() -> None:
+    version, refused = landlock.abi()
+    if not version:
+        raise OSError(refused, os.strerror(refused))
+    ruleset = landlock.create_ruleset(_EXECUTE)
+    landlock.restrict_self(ruleset)
+    os.close(ruleset)

@@ -1,0 +1,108 @@
+"""What this process runs inside: a container, a service, another jail; and the small looks that tell causes apart.
+
+Parent side, no fork. `ROOT` stands before every path, so that tests can look at another host's files.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+ROOT = ""
+_FILTERED = "2"
+_WHOLE_MAP = ["0", "0", "4294967295"]
+_MARKS = (
+    ("jailpy", "/.landlock"),
+    ("kubernetes", "/var/run/secrets/kubernetes.io"),
+    ("docker", "/.dockerenv"),
+    ("podman", "/run/.containerenv"),
+    ("flatpak", "/.flatpak-info"),
+)
+
+
+def text(path: str) -> str:
+    """Return a small file's text without the newline, "" where it cannot be read."""
+    try:
+        with open(ROOT + path, encoding="utf-8", errors="replace") as file:
+            return file.read(1 << 22).rstrip("\0\n")
+    except OSError:
+        return ""
+
+
+def exists(path: str) -> bool:
+    """Say whether a path is there."""
+    return os.path.exists(ROOT + path)
+
+
+def filtered() -> bool:
+    """Say whether a system-call filter is on this process (proc_pid_status(5), Seccomp)."""
+    return f"Seccomp:\t{_FILTERED}" in text("/proc/self/status")
+
+
+def label() -> str:
+    """Return the AppArmor profile that confines this process, "" where none does."""
+    found = text("/proc/self/attr/apparmor/current") or text("/proc/self/attr/current")
+    return found if found.endswith(("(enforce)", "(kill)")) else ""
+
+
+def selinux() -> bool:
+    """Say whether SELinux enforces its policy."""
+    return text("/sys/fs/selinux/enforce") == "1"
+
+
+def nested() -> bool:
+    """Say whether this is not the host's own user namespace."""
+    return text("/proc/self/uid_map").split() != _WHOLE_MAP
+
+
+def chrooted() -> bool:
+    """Say whether the root folder is no mount of its own, as in a chroot(2): user namespaces are refused there."""
+    points = [line.split()[4] for line in text("/proc/self/mountinfo").splitlines()]
+    return bool(points) and "/" not in points
+
+
+def container() -> str:
+    """Return what this runs inside: a name of `_MARKS`, "lxc", "service", or "" for a plain host."""
+    if os.environ.get("KUBERNETES_SERVICE_HOST"):
+        return "kubernetes"
+    for name, mark in _MARKS:
+        if exists(mark):
+            return name
+    if text("/run/systemd/container").startswith("lxc") or exists("/dev/lxd"):
+        return "lxc"
+    return "service" if unit() else ""
+
+
+def unit() -> str:
+    """Return the system service that this process belongs to, "" where it is none."""
+    for line in text("/proc/self/cgroup").splitlines():
+        if line.startswith(("0::", "1:name=systemd:")) and "/user@" not in line:
+            name = line.rpartition("/")[2]
+            if name.endswith(".service"):
+                return name
+    return ""
+
+
+def kernel() -> str:
+    """Return the kernel as people name it."""
+    return f"Linux {os.uname().release}"
+
+
+def distribution() -> list[str]:
+    """Return the names of this distribution and of those that it is like, nearest first (os-release(5))."""
+    lines = (text("/etc/os-release") or text("/usr/lib/os-release")).splitlines()
+    values = dict(line.split("=", 1) for line in lines if "=" in line)
+    return [values.get("ID", "").strip("\"'"), *values.get("ID_LIKE", "").strip("\"'").split()]
+
+
+def sudo() -> str:
+    """Return the word that makes a command run as root: none for root."""
+    return "" if os.geteuid() == 0 else "sudo "
+
+
+def program() -> str:
+    """Return the file that AppArmor takes this program for: the `jailpy` script, else the interpreter."""
+    script = os.path.realpath(sys.argv[0]) if sys.argv and sys.argv[0] else ""
+    if os.path.basename(script) == "jailpy" and os.access(script, os.X_OK):
+        return script
+    return os.path.realpath("/proc/self/exe")
