@@ -6,6 +6,10 @@ from jailpy.layers import Context, Planned, seccomp_filter
 from jailpy.steps import process
 
 NAME = "seccomp"
+_OBSERVING = (
+    "this run confined little: it observed. System calls that strict would deny were let through and recorded; "
+    "what Landlock, mounts or AppArmor would deny cannot be read without root"
+)
 
 
 def plan(context: Context) -> Planned:
@@ -20,4 +24,7 @@ def plan(context: Context) -> Planned:
     )
     step = process.LoadFilter(program=compiled.program, rules=compiled.rules, listener=compiled.listener)
     notes = (compiled.note,) if compiled.note else ()
+    if wanted.violation == "record":
+        notes = (_OBSERVING, *notes)
+        return Planned(NAME, "degraded", "records the calls that strict would deny, and lets them through", (step,), notes=notes)
     return Planned(NAME, "enforced", f"libseccomp filter, {compiled.rules} rules", (step,), notes=notes)

@@ -17,6 +17,7 @@ import os
 from jailpy import cache
 from jailpy.errors import HostError, ProfileError
 from jailpy.frozen import Frozen
+from jailpy.kernel import seccomp
 from jailpy.layers import syscall_table
 
 TYPE_CHECKING = False
@@ -26,14 +27,9 @@ if TYPE_CHECKING:
 
     from jailpy.layers.syscall_table import Alternatives, Rule, Table
 
-AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 LAUNCH_NEEDS = ("read", "write", "close", "sendmsg", "execve", "exit_group", "mmap", "munmap", "brk")
 _FORMAT = 1
 _X32 = 0x40000000
-_KILL_PROCESS = 0x80000000
-_NOTIFY = 0x7FC00000
-_ALLOW = 0x7FFF0000
-_ERRNO = 0x00050000
 _NOTIFY_API = 5
 _BINARY_TREE = 2
 
@@ -222,11 +218,16 @@ def rule_count(policy: Policy) -> int:
 def _guard(policy: Policy) -> bytes:
     """Return the instructions in front: architecture, x32, numbers that nothing is known about. See seccomp(2)."""
     load, equal, at_least, above, answer = 0x20, 0x15, 0x35, 0x25, 0x06
-    enosys = (answer, 0, 0, _ERRNO | _errno("ENOSYS"))
-    code = [(load, 0, 0, 4), (equal, 1, 0, AUDIT_ARCH[policy.arch]), (answer, 0, 0, _KILL_PROCESS), (load, 0, 0, 0)]
+    enosys = (answer, 0, 0, seccomp.RET_ERRNO | _errno("ENOSYS"))
+    code = [
+        (load, 0, 0, 4),
+        (equal, 1, 0, seccomp.AUDIT_ARCH[policy.arch]),
+        (answer, 0, 0, seccomp.RET_KILL_PROCESS),
+        (load, 0, 0, 0),
+    ]
     if policy.arch == "x86_64":
         # -1 is what syscall(-1) and a tracer's "skip this call" look like; every other number up here is x32.
-        code += [(at_least, 0, 2, _X32), (equal, 1, 0, 0xFFFFFFFF), (answer, 0, 0, _KILL_PROCESS)]
+        code += [(at_least, 0, 2, _X32), (equal, 1, 0, 0xFFFFFFFF), (answer, 0, 0, seccomp.RET_KILL_PROCESS)]
     for low, high in policy.unknown:
         code += [(at_least, 0, 2, low), (above, 1, 0, high), enosys]
     return b"".join(_instruction(*parts) for parts in code)
@@ -244,12 +245,12 @@ def _export(policy: Policy) -> bytes:
     try:
         pyseccomp.set_api(_NOTIFY_API)
         native = pyseccomp.system_arch()
-        building = pyseccomp.SyscallFilter(_NOTIFY)
-        building.set_attr(pyseccomp.Attr.ACT_BADARCH, _KILL_PROCESS)
+        building = pyseccomp.SyscallFilter(seccomp.RET_USER_NOTIF)
+        building.set_attr(pyseccomp.Attr.ACT_BADARCH, seccomp.RET_KILL_PROCESS)
         building.set_attr(pyseccomp.Attr.CTL_OPTIMIZE, _BINARY_TREE)
         for decision in policy.decisions:
             _add(pyseccomp, building, decision)
-        return _for_architecture(_exported(building), native, AUDIT_ARCH[policy.arch])
+        return _for_architecture(_exported(building), native, seccomp.AUDIT_ARCH[policy.arch])
     except (OSError, NotImplementedError) as error:
         hints = ["libseccomp 2.5.0 or newer is needed"]
         raise HostError(f"libseccomp cannot make the filter: {error}", hints=hints) from error
@@ -267,7 +268,7 @@ def _library() -> Any:
 
 
 def _add(pyseccomp: Any, building: Any, decision: Decision) -> None:
-    action = _ERRNO | decision.errno if decision.errno else _ALLOW
+    action = seccomp.RET_ERRNO | decision.errno if decision.errno else seccomp.RET_ALLOW
     for tests in decision.alternatives:
         args = [pyseccomp.Arg(arg, pyseccomp.MASKED_EQ, mask, value) for arg, mask, value in tests]
         building.add_rule_exactly(action, decision.number, *args)

@@ -72,16 +72,20 @@ class Rejection(Frozen):
         return HostError(f"{first.layer}: {first.what} is missing: {first.why}{more}", self.needs, hints)
 
 
+def _unmet(layer: Planned) -> tuple[Need, ...]:
+    """Return why a required layer does not do; degraded never satisfies a requirement."""
+    if layer.state not in ("absent", "degraded"):
+        return ()
+    fix = f'take it out of what the profile requires: require.layers = ["!{layer.name}"]'
+    return layer.needs or (Need(layer.name, f"an enforced {layer.name} layer", layer.mechanism, fix),)
+
+
 def compile_plan(profile: Profile, host: HostFacts, command: Command, excused: tuple[str, ...] = ()) -> Plan | Rejection:
     """Compile a plan. A required layer that is not enforced is refused, unless it is `excused`."""
     context = Context(profile=profile, host=host, command=command)
     layers = tuple(planner(context) for planner in PLANNERS.values())
-    unmet = tuple(
-        need
-        for layer in layers
-        if layer.state in ("absent", "degraded") and layer.name in profile.require.layers and layer.name not in excused
-        for need in layer.needs
-    )
+    wanted = set(profile.require.layers) - set(excused)
+    unmet = tuple(need for layer in layers if layer.name in wanted for need in _unmet(layer))
     if unmet:
         return Rejection(unmet)
     steps = [step for layer in layers for step in layer.steps]

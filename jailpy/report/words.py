@@ -45,8 +45,9 @@ def violations(outcome: Outcome) -> str | None:
     more = "" if len(outcome.violations) <= _MOST_NAMES else ", ..."
     first = outcome.violations[0].get("allow_with") if outcome.violations else None
     remedy = f"; if it needs them: {first}" if first else ""
-    many = "1 system call was" if outcome.violation_count == 1 else f"{outcome.violation_count} system calls were"
-    return escape.line(f"{many} denied ({', '.join(named)}{more}){remedy}")
+    many = f"{outcome.violation_count} system call{'s' if outcome.violation_count > 1 else ''}"
+    what = "let through, which strict would deny" if outcome.observed else "denied"
+    return escape.line(f"{many} {what}: {', '.join(named)}{more}{remedy}")
 
 
 def summary(outcome: Outcome) -> str:

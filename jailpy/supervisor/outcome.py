@@ -54,7 +54,10 @@ class Usage(Frozen):
 
 
 class Outcome(Frozen):
-    """The end of a run. `cancelled_by` is the signal that the caller sent, 0 where none."""
+    """The end of a run. `cancelled_by` is the signal that the caller sent, 0 where none.
+
+    `observed` says that the calls of `violations` were let through.
+    """
 
     verdict: str
     exit_code: int | None
@@ -65,6 +68,7 @@ class Outcome(Frozen):
     violation_count: int = 0
     notes: tuple[str, ...] = ()
     cancelled_by: int = 0
+    observed: bool = False
 
     def exit_status(self) -> int:
         """Return the exit status of `jailpy exec` (docs/reference/exit-status.md)."""

@@ -64,6 +64,7 @@ def _outcome(watch: Watch) -> Outcome:
         violation_count=watch.violations.total if watch.violations else 0,
         notes=_notes(watch, cause),
         cancelled_by=watch.signals.sent,
+        observed=watch.jail.plan.profile.seccomp.violation == "record",
     )
 
 
