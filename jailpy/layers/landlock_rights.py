@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     Rights = dict[str, dict[str, tuple[int, int]]]
 
-_FORMAT = "1"
 _FIRST_ABI = 1
 # Linux 7.1: connect() to a pathname socket that was made outside the domain. Linux 7.2: UDP ports.
 _NEWER: Rights = {
@@ -136,15 +135,17 @@ _loaded: list[Rights] = []
 def _rights() -> Rights:
     """Return name -> (bit, first ABI) for each kind, from memory, the cache on disk, or py-landlock."""
     if not _loaded:
-        found: Any = cache.load("landlock", _FORMAT)
-        if found is None or _stamp(found[0]) != found[1]:
-            found = _from_library()
-            cache.store("landlock", _FORMAT, found)
-        _loaded.append(found[2])
+        found: Any = cache.load("landlock", "rights")
+        if found is None or any(_stamp(path) != stamp for path, stamp in found[0]):
+            path, rights = _from_library()
+            found = [(source, _stamp(source)) for source in (path, __file__)], rights
+            cache.store("landlock", "rights", found)
+        _loaded.append(found[1])
     return _loaded[0]
 
 
-def _from_library() -> tuple[str, list[int], Rights]:
+def _from_library() -> tuple[str, Rights]:
+    """Return the library's file, and its rights together with the newer ones."""
     try:
         import py_landlock
         from py_landlock import abi
@@ -155,7 +156,7 @@ def _from_library() -> tuple[str, list[int], Rights]:
         "net": _first_abis(py_landlock.AccessNet, abi.get_supported_net, abi.MAX_KNOWN_ABI),
         "scope": _first_abis(py_landlock.Scope, abi.get_supported_scope, abi.MAX_KNOWN_ABI),
     }
-    return abi.__file__, _stamp(abi.__file__), {kind: _NEWER[kind] | names for kind, names in known.items()}
+    return abi.__file__, {kind: _NEWER[kind] | names for kind, names in known.items()}
 
 
 def _first_abis(flags: Any, supported: Any, last: int) -> dict[str, tuple[int, int]]:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from jailpy.layers.syscall_table import Alternatives, Rule, Table
 
 LAUNCH_NEEDS = ("read", "write", "close", "sendmsg", "execve", "exit_group", "mmap", "munmap", "brk")
-_FORMAT = 1
 _X32 = 0x40000000
 _NOTIFY_API = 5
 _BINARY_TREE = 2
@@ -74,7 +73,7 @@ def compiled(
     """
     arch = arch or os.uname().machine
     lists = (sorted(set(allow)), sorted(set(deny)), violation == "record", exec_mode, arch)
-    key = cache.digest(repr((_FORMAT, lists, syscall_table.signature())).encode())
+    key = cache.digest(repr((lists, syscall_table.signature())).encode())
     if key not in _compiled:
         _compiled[key] = _from_disk(key) or _make(key, policy(allow, deny, violation, exec_mode, arch))
     return _compiled[key]
@@ -98,10 +97,10 @@ def _make(key: str, policy: Policy) -> Compiled:
 
 
 def _libraries() -> list[str]:
-    """Return the files that make programs: pyseccomp, and the libseccomp that this process has mapped."""
+    """Return the files that make programs: this one, pyseccomp, and the libseccomp that this process has mapped."""
     with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
         mapped = {line.split(maxsplit=5)[5].rstrip("\n") for line in maps if "/libseccomp.so" in line}
-    return [str(_library().__file__), *sorted(mapped)]
+    return [__file__, str(_library().__file__), *sorted(mapped)]
 
 
 def _stamp(path: str) -> list[int]:
@@ -219,15 +218,11 @@ def _guard(policy: Policy) -> bytes:
     """Return the instructions in front: architecture, x32, numbers that nothing is known about. See seccomp(2)."""
     load, equal, at_least, above, answer = 0x20, 0x15, 0x35, 0x25, 0x06
     enosys = (answer, 0, 0, seccomp.RET_ERRNO | _errno("ENOSYS"))
-    code = [
-        (load, 0, 0, 4),
-        (equal, 1, 0, seccomp.AUDIT_ARCH[policy.arch]),
-        (answer, 0, 0, seccomp.RET_KILL_PROCESS),
-        (load, 0, 0, 0),
-    ]
+    kill = (answer, 0, 0, seccomp.RET_KILL_PROCESS)
+    code = [(load, 0, 0, 4), (equal, 1, 0, seccomp.AUDIT_ARCH[policy.arch]), kill, (load, 0, 0, 0)]
     if policy.arch == "x86_64":
         # -1 is what syscall(-1) and a tracer's "skip this call" look like; every other number up here is x32.
-        code += [(at_least, 0, 2, _X32), (equal, 1, 0, 0xFFFFFFFF), (answer, 0, 0, seccomp.RET_KILL_PROCESS)]
+        code += [(at_least, 0, 2, _X32), (equal, 1, 0, 0xFFFFFFFF), kill]
     for low, high in policy.unknown:
         code += [(at_least, 0, 2, low), (above, 1, 0, high), enosys]
     return b"".join(_instruction(*parts) for parts in code)

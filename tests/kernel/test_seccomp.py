@@ -267,6 +267,20 @@ def test_a_datagram_pair_cannot_be_turned_to_another_socket(tmp_path):
         assert server.recv(3) == b"out"
 
 
+def test_urgent_bytes_are_refused_and_others_pass():
+    def attack():
+        one, other = socket.socketpair()
+        with one, other:
+            try:
+                one.send(b"x", socket.MSG_OOB)
+            except OSError as error:
+                return [error.errno, one.send(b"y", socket.MSG_NOSIGNAL), other.recv(9).decode()]
+            return [0, 1, "y"]
+
+    assert confined(attack).value == [errno.EPERM, 1, "y"]
+    assert confined(attack, filtered=False).value == [0, 1, "y"]
+
+
 def test_limits_of_init_cannot_be_lowered():
     parent = os.getpid()
     limits = struct.pack("QQ", 10**9, 10**9)

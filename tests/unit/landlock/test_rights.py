@@ -122,7 +122,7 @@ def test_the_second_process_does_not_load_the_library(tmp_path):
 
 def test_another_library_is_read_again(monkeypatch):
     rights._loaded.clear()
-    monkeypatch.setattr(rights.cache, "load", lambda *_: ("/no/such/file", [1, 2, 3], {"fs": {}, "net": {}, "scope": {}}))
+    monkeypatch.setattr(rights.cache, "load", lambda *_: ([("/no/such/file", [1, 2, 3])], {"fs": {}, "net": {}, "scope": {}}))
     monkeypatch.setattr(rights.cache, "store", lambda *_: None)
     assert rights.handled(7).fs == 0xFFFF
     rights._loaded.clear()

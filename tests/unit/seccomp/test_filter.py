@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 
 import pytest
 
-from jailpy.errors import ProfileError
+from jailpy.errors import HostError, ProfileError
 from jailpy.layers import seccomp_filter, syscall_table
 from tests.unit.seccomp import bpf
 
@@ -16,8 +17,7 @@ OPT_IN = ("@unix", "@inet", "@sandbox", "@debug", "@namespaces")
 HOT = (
     "read", "write", "pread64", "pwrite64", "readv", "writev", "lseek", "close", "fstat", "newfstatat", "stat", "statx",
     "mmap", "munmap", "brk", "madvise", "futex", "getpid", "getppid", "gettid", "clock_gettime", "sched_yield",
-    "rt_sigprocmask", "rt_sigaction", "rt_sigreturn", "epoll_wait", "epoll_pwait", "poll", "sendto", "recvfrom", "sendmsg",
-    "recvmsg", "wait4", "pipe2", "dup2", "getdents64", "access", "readlink", "unlink", "getrandom",
+    "rt_sigprocmask", "rt_sigaction", "rt_sigreturn", "epoll_wait", "epoll_pwait", "poll", "wait4", "pipe2", "dup2", "getdents64", "access", "readlink", "unlink", "getrandom",
 )  # fmt: skip
 
 
@@ -120,7 +120,8 @@ def test_a_conditional_rule_is_more_than_words(table, arch):
     ("init_module", []), ("finit_module", []), ("settimeofday", []), ("clock_settime", []), ("adjtimex", []),
     ("sethostname", []), ("syslog", []), ("iopl", []), ("ioperm", []), ("modify_ldt", []), ("mincore", []), ("cachestat", []),
     ("io_setup", []), ("msgget", []), ("shmget", []), ("semget", []), ("mq_open", []), ("inotify_init1", []), ("sync", []),
-    ("connect", []), ("bind", []), ("vmsplice", []), ("memfd_secret", []),
+    ("sendto", [0, 0, 0, 0x4001]), ("sendmsg", [0, 0, 1]),
+    ("recvfrom", [0, 0, 0, 1]), ("recvmsg", [0, 0, 1]), ("sendmmsg", [0, 0, 0, 1]), ("recvmmsg", [0, 0, 0, 1]), ("connect", []), ("bind", []), ("vmsplice", []), ("memfd_secret", []),
 ])  # fmt: skip
 def test_strict_reports(table, name, args):
     for arch in ARCHITECTURES:
@@ -141,7 +142,8 @@ def test_strict_answers_enosys(table, name):
     ("clone", [0x3D0F00]), ("personality", [0xFFFFFFFF]), ("personality", [0xFFFFFFFFFFFFFFFF]), ("prctl", [15]),
     ("socketpair", [1, 0x80801]), ("socketpair", [1, 5]), ("memfd_create", [0, 9]), ("openat", [0, 0, 0o101, 0o666]),
     ("openat", [0, 0, 0o2000000, 0xFFFFFFFFFFFFFFFF]), ("open", [0, 0, 0o7777]), ("mknodat", [0, 0, 0o010644]),
-    ("fcntl", [0, 3]), ("fcntl", [0, 1030]), ("fcntl", [0, 37]), ("prlimit64", [0, 7]), ("setsockopt", [0, 1, 20]),
+    ("fcntl", [0, 3]), ("fcntl", [0, 1030]), ("fcntl", [0, 37]), ("prlimit64", [0, 7]), ("setsockopt", [0, 1, 20]), ("sendto", [0, 0, 0, 0x4000]),
+    ("sendmsg", [0, 0, 0x4000]), ("recvmsg", [0, 0, 0x40000000]),
 ])  # fmt: skip
 def test_strict_allows(table, name, args):
     for arch in ARCHITECTURES:
@@ -257,7 +259,6 @@ def test_what_the_launch_needs_cannot_be_taken_away():
 def test_a_hit_needs_no_library(tmp_path):
     """The second process to ask finds the program on disk and imports neither the TOML parser nor libseccomp."""
     import subprocess
-    import sys
 
     script = (
         "import sys, json; from jailpy.layers import seccomp_filter as f; c = f.compiled(['@default'], []);"
@@ -285,3 +286,31 @@ def test_another_library_makes_the_program_again(tmp_path, monkeypatch):
             monkeypatch.setattr(seccomp_filter, "_stamp", lambda path, stamp=stamp: stamp)
         seccomp_filter.compiled(["@default"], ["sync_file_range"])
         assert len(made) == times
+
+
+def test_a_missing_binding_is_the_hosts_problem_with_its_remedy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyseccomp", None)
+    with pytest.raises(HostError, match="pyseccomp is missing") as caught:
+        seccomp_filter.compile_policy(seccomp_filter.policy(["@default"], []))
+    assert caught.value.hints == ("pip install pyseccomp",)
+
+
+def test_a_missing_libseccomp_is_the_hosts_problem_with_its_remedy(monkeypatch, tmp_path):
+    (tmp_path / "pyseccomp.py").write_text("raise RuntimeError('Unable to find libseccomp')\n")
+    monkeypatch.delitem(sys.modules, "pyseccomp", raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(HostError, match=r"libseccomp.so.2 is missing") as caught:
+        seccomp_filter.compile_policy(seccomp_filter.policy(["@default"], []))
+    assert "apt install libseccomp2" in caught.value.hints[0]
+
+
+def test_an_old_libseccomp_is_the_hosts_problem_with_its_remedy(monkeypatch):
+    import pyseccomp
+
+    def refuse(_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(pyseccomp, "set_api", refuse)
+    with pytest.raises(HostError, match="libseccomp cannot make the filter") as caught:
+        seccomp_filter.compile_policy(seccomp_filter.policy(["@default"], []))
+    assert caught.value.hints == ("libseccomp 2.5.0 or newer is needed",)
