@@ -15,6 +15,7 @@ WANTED = ("memory", "pids", "cpu", "io")
 SCOPE = "the run's systemd user scope"
 _ENOUGH = frozenset(("memory", "pids"))
 _V1_WANTED = ("memory", "pids", "cpu", "cpuacct")
+Hierarchy = tuple[str, str, tuple[str, ...], int]
 
 
 class Base(Frozen):
@@ -52,7 +53,7 @@ def _memberships() -> dict[str, str]:
     return found
 
 
-def _hierarchies(mounts: list[str]) -> list[tuple[str, str, tuple[str, ...], int]]:
+def hierarchies(mounts: list[str]) -> list[Hierarchy]:
     """Return (mount point, root within the hierarchy, controllers, version) of each cgroup mount."""
     found = []
     for line in mounts:
@@ -115,7 +116,7 @@ def discover(mounts: list[str], euid: int) -> CgroupFacts:
     bases: list[Base] = []
     own = ""
     taken: set[str] = set()
-    for point, root, controllers, version in sorted(_hierarchies(mounts), key=lambda found: -found[3]):
+    for point, root, controllers, version in sorted(hierarchies(mounts), key=lambda found: -found[3]):
         base: Base | None = None
         if version == 2:
             if bases:

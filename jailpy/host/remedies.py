@@ -87,7 +87,7 @@ def no_rights() -> Remedy:
     """Tell why a user namespace gives no rights, or is refused by a security module."""
     profile = surroundings.label()
     if profile:
-        return Remedy(f"the AppArmor profile {profile} confines this process", (_opened(),))
+        return Remedy(f"the AppArmor profile {profile} confines this process", (opened(),))
     if surroundings.text(_APPARMOR) == "1" and os.geteuid() != 0:
         return _ubuntu()
     if surroundings.filtered():
@@ -99,7 +99,8 @@ def no_rights() -> Remedy:
     return Remedy("a security module of this host refuses it", (fix,))
 
 
-def _opened() -> str:
+def opened() -> str:
+    """Say how what this process runs inside is opened, or that JailPy must be started outside of it."""
     return _OPENED.get(surroundings.container(), _OUTSIDE)
 
 
@@ -131,7 +132,7 @@ def _too_many() -> Remedy:
         fix = _sysctl("user.max_user_namespaces", int(most) * 2)
         return Remedy(f"all {most} user namespaces that user.max_user_namespaces allows are taken", (fix,))
     if surroundings.nested():
-        return Remedy("user.max_user_namespaces = 0 in the user namespace around this process", (_opened(),))
+        return Remedy("user.max_user_namespaces = 0 in the user namespace around this process", (opened(),))
     return Remedy("user.max_user_namespaces = 0 forbids user namespaces", (_sysctl("user.max_user_namespaces", 10000),))
 
 
@@ -210,7 +211,7 @@ def notification(number: int) -> Remedy:
     """Tell why a filter with notifications to the supervisor was refused. See seccomp_unotify(2)."""
     if number == errno.EBUSY:
         cause = "a sandbox around this process already answers its system calls, and there can be one only"
-        return Remedy(cause, (_opened(),))
+        return Remedy(cause, (opened(),))
     if surroundings.filtered() and number in (*_REFUSED, errno.ENOSYS):
         return behind_filter("further filters")
     fix = "use Linux 5.5 or newer, with CONFIG_SECCOMP_FILTER"
@@ -248,7 +249,7 @@ _KNOWN: dict[tuple[str, int], str] = {
     ("OpenSource", errno.EINVAL): "it lies on a mount that may not be copied (unbindable, or another namespace's)",
     ("NewOverlay", errno.ENODEV): "this kernel has no overlayfs loaded: modprobe overlay, or use --put in place of --cow",
     ("NewOverlay", errno.EINVAL): "overlayfs cannot use that filesystem as a lower one: use --put in place of --cow",
-    ("SetCgroupLimit", errno.ENOTRECOVERABLE): "the kernel did not keep the limit: a group around it is tighter, or others write it",
+    ("SetCgroupLimit", errno.ENOTRECOVERABLE): "not kept: a group around it is tighter, or others write there too",
     ("SetCgroupLimit", errno.ENOENT): "swap is active here and not accounted: boot with swapaccount=1, or switch swap off",
     ("RestrictLandlock", errno.E2BIG): "sixteen Landlock rulesets are on this process already: start JailPy outside of them",
     ("RestrictLandlock", errno.ENOTRECOVERABLE): "Landlock does not act on this kernel although it is there: see jailpy doctor",
