@@ -88,15 +88,15 @@ def _environment(profile: Profile) -> tuple[tuple[str, str], ...]:
 def run(plan: Plan, get: tuple[tuple[str, str], ...], streams: tuple[int, int, int]) -> Result:
     """Launch a plan, supervise it to its end, collect what was asked for. Raises LaunchError, HostError."""
     from jailpy.launcher import cold
-    from jailpy.report.record import record
-    from jailpy.supervisor.run import supervise
     from jailpy.supervisor.signals import Signals
 
     started_at = now()
     signals = Signals(streams[0] if plan.command.terminal and streams[0] >= 0 and os.isatty(streams[0]) else None)
     try:
-        jail = cold.launch(plan)
+        jail = cold.launch(plan, _import_what_follows)
         try:
+            from jailpy.supervisor.run import supervise
+
             escaped = (os.isatty(streams[1]), os.isatty(streams[2]))
             outcome = supervise(jail, streams, escaped, signals)
             collected = _collect(jail, get, plan)
@@ -104,8 +104,17 @@ def run(plan: Plan, get: tuple[tuple[str, str], ...], streams: tuple[int, int, i
             jail.close()
     finally:
         signals.close()
+    from jailpy.report.record import record
+
     report = record(plan, plan.command.argv, outcome, jail.verified, started_at, collected)
     return Result(plan, outcome, report, collected)
+
+
+def _import_what_follows() -> None:
+    from jailpy.report import record
+    from jailpy.supervisor import run
+
+    del record, run
 
 
 def _collect(jail: Jail, get: tuple[tuple[str, str], ...], plan: Plan) -> list[dict[str, object]]:

@@ -18,7 +18,7 @@ from jailpy.child import wire
 from jailpy.child.state import Child
 from jailpy.errors import LaunchError
 from jailpy.kernel import files, process
-from jailpy.launcher import failure, verify
+from jailpy.launcher import failure
 from jailpy.launcher.cgroups import RunCgroups, name_for, start_time
 from jailpy.steps import cgroups as cgroup_steps
 from jailpy.steps import mounts as mount_steps
@@ -26,6 +26,8 @@ from jailpy.steps import process as process_steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jailpy.plan.compile import Plan
     from jailpy.steps import Step
 
@@ -93,13 +95,19 @@ class Jail:
         self.groups.remove()
 
 
-def launch(plan: Plan) -> Jail:
-    """Build the jail of a plan and park its payload. Raises LaunchError; nothing of the run is left then."""
+def launch(plan: Plan, meanwhile: Callable[[], None]) -> Jail:
+    """Build the jail of a plan and park its payload. Raises LaunchError; nothing of the run is left then.
+
+    `meanwhile` is called once the child builds and this process would only wait: a good time for imports.
+    """
     jail = Jail(plan)
     try:
         _before_clone(jail)
         _clone(jail)
         _after_clone(jail)
+        meanwhile()
+        from jailpy.launcher import verify
+
         _await_ready(jail)
         jail.verified = verify.verify(plan, jail.payload, jail.groups)
     except BaseException:
