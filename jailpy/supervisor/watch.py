@@ -13,6 +13,7 @@ from jailpy.child import wire
 from jailpy.errors import HostError
 from jailpy.kernel import files
 from jailpy.launcher import failure
+from jailpy.steps.process import ApparmorOnExec
 from jailpy.supervisor.accounting import Accounting
 from jailpy.supervisor.outcome import Cause, Evidence
 from jailpy.supervisor.violations import Violations
@@ -151,8 +152,22 @@ class Watch:
         self.jail.channel.close()
         self.jail.channel = None
         self.launched = True
+        self._check_apparmor()
         if self.violations:
             self.violations.started()
+
+    def _check_apparmor(self) -> None:
+        """See that execve entered the AppArmor profile; a payload that has ended already cannot be looked at."""
+        wanted = next((step.profile for step in self.jail.plan.steps if isinstance(step, ApparmorOnExec)), "")
+        if not wanted:
+            return
+        try:
+            label = files.read(f"/proc/{self.jail.payload}/attr/apparmor/current").strip()
+        except OSError:
+            return
+        if wanted not in label:
+            self.stop("internal_error", Evidence(source=f"apparmor: the payload runs as {label}, not in {wanted}"))
+        self.jail.verified["apparmor"] = f"the payload's label is {label}"
 
     def _on_violation(self) -> None:
         assert self.violations is not None
