@@ -39,7 +39,7 @@ def made(allow, deny, violation, exec_mode, arch):
     return policy, bpf.decode(seccomp_filter.compile_policy(policy))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, database=None)
 @given(
     arch=st.sampled_from(ARCHITECTURES),
     profile=st.sampled_from([(), ("@unix",), ("@unix", "@inet"), ("@sandbox", "@debug"), ("ioctl", "clone3")]),
@@ -55,7 +55,7 @@ def test_any_call_meets_what_the_policy_says(arch, profile, violation, exec_mode
     assert bpf.run(program, arch, number, args) == expected(policy, number, args)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, database=None)
 @given(
     arch=st.sampled_from(ARCHITECTURES),
     profile=st.sampled_from([(), ("@unix",), ("@unix", "@inet"), ("@sandbox", "@debug")]),
@@ -71,7 +71,7 @@ def test_calls_with_argument_rules_meet_what_the_policy_says(arch, profile, name
         assert bpf.run(program, arch, number, args) == expected(policy, number, args)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, database=None)
 @given(
     allow=st.lists(st.sampled_from(GROUPS + NAMES), max_size=6),
     deny=st.lists(st.sampled_from([name for name in NAMES if name not in seccomp_filter.LAUNCH_NEEDS]), max_size=4),
