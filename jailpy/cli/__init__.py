@@ -15,12 +15,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     `exec` goes a short way without click, whose import takes longer than the jail (docs/adr/0001).
     """
     argv = list(sys.argv[1:] if arguments is None else arguments)
-    if argv and argv[0] == "exec":
+    status: int | None = None
+    if argv[:1] == ["exec"]:
         from jailpy.cli import execute
 
         status = execute.main(argv[1:])
-    else:
+    elif argv[:1] == ["explain"]:
+        from jailpy.cli import explain
+
+        status = explain.main(argv[1:])
+    if status is None:
         from jailpy.cli import app
 
-        status = app.main(argv)
+        verb = argv[:1] if argv[:1] in (["exec"], ["explain"]) else []
+        status = app.main([*verb, "--help"] if verb else argv)
     return status

@@ -8,7 +8,7 @@ from importlib import import_module
 import click
 
 from jailpy import __version__
-from jailpy.cli import execute
+from jailpy.cli.console import complain, say
 from jailpy.cli.options import OPTIONS
 from jailpy.errors import JailPyError
 
@@ -87,25 +87,21 @@ def main(arguments: Sequence[str]) -> int:
     """Run a verb and return its exit status; usage errors are 2."""
     argv = list(arguments)
     try:
-        if argv[:1] == ["explain"] and not {"-h", "--help"} & set(argv[1:2]):
-            from jailpy.cli.explain import main as explain_main
-
-            return explain_main(argv[1:])
         result = app.main(argv, prog_name="jailpy", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 0
     except click.UsageError as error:
-        execute.say(f"error: {error.format_message()}")
-        execute.say("hint: jailpy --help lists the verbs; jailpy VERB --help its options")
+        say(f"error: {error.format_message()}")
+        say("hint: jailpy --help lists the verbs; jailpy VERB --help its options")
         return 2
     except click.Abort:
         return 130
     except click.ClickException as error:
-        execute.say(f"error: {error.format_message()}")
+        say(f"error: {error.format_message()}")
         return 2
     except JailPyError as error:
-        status = execute.complain(error)
+        status = complain(error)
         return 1 if status == 125 and argv[:1] in (["doctor"], ["selftest"], ["profile"]) else status
     except BrokenPipeError:
         sys.stderr.close()

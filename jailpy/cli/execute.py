@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
-from jailpy import api, escape
+from jailpy import api
 from jailpy.cli import options
+from jailpy.cli.console import complain, say
 from jailpy.cli.request import Streams, request
-from jailpy.errors import JailPyError, ProfileError
+from jailpy.errors import JailPyError
 from jailpy.profile.load import shadow_warning
 
 TYPE_CHECKING = False
@@ -19,18 +20,14 @@ if TYPE_CHECKING:
     from jailpy.plan.compile import Plan
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run `exec` and return its exit status."""
+def main(arguments: Sequence[str]) -> int | None:
+    """Run `exec` and return its exit status, None where its help text was asked for."""
     guard_standard_descriptors()
     try:
         parsed = options.parse(arguments)
-        if parsed is None:
-            from jailpy.cli import app
-
-            return app.main(["exec", "--help"])
     except JailPyError as error:
         return complain(error)
-    return execute(parsed)
+    return None if parsed is None else execute(parsed)
 
 
 def guard_standard_descriptors() -> None:
@@ -112,21 +109,7 @@ def write_report(path: str, report: dict[str, object]) -> None:
         say(f"error: --report {path}: {error.strerror}")
 
 
-def say(text: str) -> None:
-    """Write one line for the person, with everything untrusted escaped."""
-    os.write(2, f"jailpy: {escape.line(text)}\n".encode())
-
-
 def say_plan(plan: Plan) -> None:
     """Say every step of the plan, for -v."""
     for step in plan.steps:
         say(f"{step.layer}: {step.describe()}")
-
-
-def complain(error: JailPyError) -> int:
-    """Say an error and its hints; return its exit status."""
-    say(f"error: {error.message}")
-    problems = error.problems if isinstance(error, ProfileError) and len(error.problems) > 1 else ()
-    for line in (*problems, *(f"hint: {hint}" for hint in error.hints)):
-        say(line)
-    return error.exit_status

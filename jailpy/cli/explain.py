@@ -8,7 +8,8 @@ import sys
 import click
 
 from jailpy import api, escape
-from jailpy.cli import execute, options
+from jailpy.cli import options
+from jailpy.cli.console import complain
 from jailpy.cli.request import request
 from jailpy.errors import JailPyError, UsageError
 from jailpy.plan.codec import to_json
@@ -36,19 +37,17 @@ def explain(**_: object) -> None:
     raise AssertionError("explain is parsed by jailpy/cli/options.py")
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run `explain` and return its exit status."""
+def main(arguments: Sequence[str]) -> int | None:
+    """Run `explain` and return its exit status, None where its help text was asked for."""
     as_json = "--json" in arguments[: _command_at(arguments)]
     words = [word for index, word in enumerate(arguments) if word != "--json" or index > _command_at(arguments)]
     try:
         parsed = options.parse(words)
         if parsed is None:
-            from jailpy.cli import app
-
-            return app.main(["explain", "--help"])
+            return None
         plan = api.plan(request(parsed))
     except JailPyError as error:
-        execute.complain(error)
+        complain(error)
         return 2 if isinstance(error, UsageError) else 125
     sys.stdout.write(json.dumps(to_json(plan), indent=2) + "\n" if as_json else words_of(plan, parsed))
     return 0

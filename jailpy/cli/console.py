@@ -1,0 +1,26 @@
+"""What the command line says to a person, on standard error."""
+
+from __future__ import annotations
+
+import os
+
+from jailpy import escape
+from jailpy.errors import ProfileError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jailpy.errors import JailPyError
+
+
+def say(text: str) -> None:
+    """Write one line for the person, with everything untrusted escaped."""
+    os.write(2, f"jailpy: {escape.line(text)}\n".encode())
+
+
+def complain(error: JailPyError) -> int:
+    """Say an error and its hints; return its exit status."""
+    say(f"error: {error.message}")
+    problems = error.problems if isinstance(error, ProfileError) and len(error.problems) > 1 else ()
+    for line in (*problems, *(f"hint: {hint}" for hint in error.hints)):
+        say(line)
+    return error.exit_status
