@@ -66,11 +66,11 @@ def user_namespace() -> list[str]:
 def no_user_namespace(number: int) -> Remedy:
     """Tell why a user namespace could not be made, from the errno and what the host shows. See user_namespaces(7)."""
     if number == errno.ENOSPC:
-        return _too_many()
+        return too_many()
     if _filter_refuses():
         return behind_filter("namespaces")
     if surroundings.text(_MOST) == "0":
-        return _too_many()
+        return too_many()
     if number == errno.EINVAL or not surroundings.exists("/proc/self/ns/user"):
         return Remedy("this kernel has no user namespaces", ("use a kernel with CONFIG_USER_NS",))
     if number == errno.ENOSYS:
@@ -126,14 +126,14 @@ def behind_filter(what: str) -> Remedy:
     return Remedy(f"{whose} refuses {what}", (_OPENED.get(where, _GENERIC),))
 
 
-def _too_many() -> Remedy:
-    most = surroundings.text(_MOST)
+def too_many(name: str = "user.max_user_namespaces") -> Remedy:
+    """Tell why a namespace was refused with ENOSPC: the sysctl that counts its kind (namespaces(7))."""
+    most = surroundings.text("/proc/sys/" + name.replace(".", "/"))
     if most not in ("", "0"):
-        fix = _sysctl("user.max_user_namespaces", int(most) * 2)
-        return Remedy(f"all {most} user namespaces that user.max_user_namespaces allows are taken", (fix,))
+        return Remedy(f"all {most} namespaces that {name} allows are taken", (_sysctl(name, int(most) * 2),))
     if surroundings.nested():
-        return Remedy("user.max_user_namespaces = 0 in the user namespace around this process", (opened(),))
-    return Remedy("user.max_user_namespaces = 0 forbids user namespaces", (_sysctl("user.max_user_namespaces", 10000),))
+        return Remedy(f"{name} = 0 in the user namespace around this process", (opened(),))
+    return Remedy(f"{name} = 0 forbids it", (_sysctl(name, 10000),))
 
 
 def _sysctl(name: str, value: int) -> str:
@@ -152,16 +152,10 @@ def apparmor_profile(path: str) -> tuple[str, ...]:
     """Return the lines that install a profile which only allows a program to make user namespaces."""
     sudo, file = surroundings.sudo(), "/etc/apparmor.d/jailpy-launcher"
     escaped = "".join(f"\\{char}" if char in '*?[]{}^"\\@' else char for char in path)
-    return (
-        f"{sudo}tee {file} >/dev/null <<'EOF'",
-        "abi <abi/4.0>,",
-        "include <tunables/global>",
-        f'profile jailpy-launcher "{escaped}" flags=(unconfined) {{',
-        "  userns,",
-        "}",
-        "EOF",
-        f"{sudo}apparmor_parser -r {file}",
-    )
+    head = f'profile jailpy-launcher "{escaped}" flags=(unconfined) {{'
+    lines = ("abi <abi/4.0>,", "include <tunables/global>", head, "  userns,", "}")
+    quoted = " ".join("'" + line.replace("'", "'\\''") + "'" for line in lines)
+    return f"printf '%s\\n' {quoted} | {sudo}tee {file}", f"{sudo}apparmor_parser -r {file}"
 
 
 def masked_proc() -> Remedy:

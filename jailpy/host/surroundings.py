@@ -88,11 +88,20 @@ def kernel() -> str:
     return f"Linux {os.uname().release}"
 
 
+def _os_release() -> dict[str, str]:
+    lines = (text("/etc/os-release") or text("/usr/lib/os-release")).splitlines()
+    return {name: value.strip("\"'") for name, equals, value in (line.partition("=") for line in lines) if equals}
+
+
 def distribution() -> list[str]:
     """Return the names of this distribution and of those that it is like, nearest first (os-release(5))."""
-    lines = (text("/etc/os-release") or text("/usr/lib/os-release")).splitlines()
-    values = dict(line.split("=", 1) for line in lines if "=" in line)
-    return [values.get("ID", "").strip("\"'"), *values.get("ID_LIKE", "").strip("\"'").split()]
+    values = _os_release()
+    return [values.get("ID", ""), *values.get("ID_LIKE", "").split()]
+
+
+def pretty_name() -> str:
+    """Return the distribution as people name it."""
+    return _os_release().get("PRETTY_NAME", "Linux")
 
 
 def sudo() -> str:

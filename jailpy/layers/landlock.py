@@ -32,6 +32,8 @@ def _access(abi: int, seen: Seen) -> int:
         return landlock_rights.bits(("read_dir",))
     if seen.kind == "device":
         return landlock_rights.device(abi)
+    if seen.kind == "system":
+        return landlock_rights.system(abi)
     rights = landlock_rights.writable if seen.writable else landlock_rights.read_only
     access = rights(abi, execute=seen.execute)
     return access if seen.kind == "folder" else landlock_rights.on_file(access)

@@ -18,13 +18,14 @@ def plan(context: Context) -> Planned:
         return Planned(NAME, "off", "not asked for")
     wanted, profile = context.profile.seccomp, context.profile
     extra = () if profile.network.mode == "none" else ("@inet",)
-    terminal = ("@terminal",) if context.command.terminal else ()
     compiled = seccomp_filter.compiled(
-        wanted.allow + extra + terminal, wanted.deny, wanted.violation, profile.filesystem.exec, context.host.machine
+        wanted.allow + extra, wanted.deny, wanted.violation, profile.filesystem.exec, context.host.machine
     )
     step = process.LoadFilter(program=compiled.program, rules=compiled.rules, listener=compiled.listener)
     notes = (compiled.note,) if compiled.note else ()
     if wanted.violation == "record":
         notes = (_OBSERVING, *notes)
-        return Planned(NAME, "degraded", "records the calls that strict would deny, and lets them through", (step,), notes=notes)
+        return Planned(
+            NAME, "degraded", "records the calls that strict would deny, and lets them through", (step,), notes=notes
+        )
     return Planned(NAME, "enforced", f"libseccomp filter, {compiled.rules} rules", (step,), notes=notes)

@@ -17,7 +17,7 @@ CANARY = "/.landlock"
 class Seen(Frozen):
     """A path of the jail. `execute` says whether programs may be run from it.
 
-    `kind` is "folder", "file", "device", or "listing" for a folder of which only the names below may be read.
+    `kind` is "folder", "file", "device", "system" for a folder of the host's own system, or "listing" for a folder of which only the names below may be read.
     """
 
     path: str
@@ -57,7 +57,14 @@ def view(context: Context) -> tuple[Seen, ...]:
     """Return everything that is visible, host links left out (they lead to what is listed itself)."""
     execute = context.profile.filesystem.exec
     seen = [Seen("/", "listing", False, False)]
-    seen += [Seen(inside(context, entry), entry.kind, False, True) for entry in root_entries(context) if entry.kind != "link"]
+    kinds = (
+        {"folder": "system", "file": "file"}
+        if context.profile.filesystem.root == "system"
+        else {"folder": "folder", "file": "file"}
+    )
+    seen += [
+        Seen(inside(context, entry), kinds[entry.kind], False, True) for entry in root_entries(context) if entry.kind in kinds
+    ]
     seen += [Seen(path, "folder", False, False) for path in _private_folders(context)]
     seen += [Seen(f"/dev/{name}", "device", True, False) for name in devices(context)]
     for destination, _ in tmpfs_destinations(context):

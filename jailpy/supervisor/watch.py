@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jailpy.supervisor.streams import Input, Output
 
 _GRACE_S = 1.0
+_UNTIL_STARTED = 1 << 30
 _EVENTS = select.POLLIN | select.POLLOUT
 _LEAST_CPU_CHECK_S = 0.005
 _IDLE_CPU_S = 0.001
@@ -53,7 +54,9 @@ class Watch:
         self.violations: Violations | None = None
         if jail.listener >= 0:
             exec_mode = jail.plan.profile.filesystem.exec
-            self.violations = Violations(jail.listener, seccomp.violation, exec_mode, seccomp.deny, launches=1 << 30)
+            self.violations = Violations(
+                jail.listener, seccomp.violation, exec_mode, seccomp.deny, launches=_UNTIL_STARTED, channel=self._channel()
+            )
         self._input = source
         self._oom = self._watch_oom()
         self._dead = False
@@ -149,12 +152,12 @@ class Watch:
         message = self.jail.channel.recv(64)
         if message[:1] == wire.FAILED:
             raise failure.from_message(self.jail.plan, message)
+        if self.violations:
+            self.violations.started()
         self.jail.channel.close()
         self.jail.channel = None
         self.launched = True
         self._check_apparmor()
-        if self.violations:
-            self.violations.started()
 
     def _check_apparmor(self) -> None:
         """See that execve entered the AppArmor profile; a payload that has ended already cannot be looked at."""
