@@ -132,7 +132,8 @@ def too_many(name: str = "user.max_user_namespaces") -> Remedy:
     if most not in ("", "0"):
         return Remedy(f"all {most} namespaces that {name} allows are taken", (_sysctl(name, int(most) * 2),))
     if surroundings.nested():
-        return Remedy(f"{name} = 0 in the user namespace around this process", (opened(),))
+        inside = surroundings.container() == "jailpy"
+        return Remedy(f"{name} = 0 in the user namespace around this process", (opened() if inside else _OUTSIDE,))
     return Remedy(f"{name} = 0 forbids it", (_sysctl(name, 10000),))
 
 
@@ -165,13 +166,10 @@ def masked_proc() -> Remedy:
     if not covers:
         return no_rights()
     named = ", ".join(covers[:3]) + (", ..." if len(covers) > 3 else "")
-    fixes = {
-        "docker": "start the container with: docker run --security-opt systempaths=unconfined",
-        "podman": "start the container with: podman run --security-opt unmask=ALL",
-        "kubernetes": _OPENED["kubernetes"],
-    }
-    uncovered = "uncover it where the sandbox is set up, or do without: --set filesystem.proc=none"
-    fix = fixes.get(surroundings.container(), uncovered)
+    options = {"docker": "docker run --security-opt systempaths=unconfined", "podman": "podman run --security-opt unmask=ALL"}
+    where = surroundings.container()
+    uncover = f"start the container with: {options[where]}" if where in options else _OPENED.get(where, "uncover it")
+    fix = f"{uncover}; or do without /proc in the jail: --set filesystem.proc=none"
     return Remedy(f"/proc is masked around this process ({named}), so no new one may be mounted", (fix,))
 
 

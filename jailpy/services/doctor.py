@@ -1,0 +1,251 @@
+"""doctor: what this host can enforce, the one cause of each gap, its smallest fix. Parent side.
+
+Nothing is believed that can be tried: the kernel's part is tried in throw-away children (jailpy/host/probe.py), and the
+profile is really launched with a trivial command. A launch that works is the proof for each layer that it read back;
+where it fails, the trials tell which layers are to blame.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+from jailpy import __version__, api
+from jailpy.errors import CommandError, HostError, JailPyError, LaunchError
+from jailpy.frozen import Frozen
+from jailpy.host import delegation, facts, probe, remedies, surroundings
+from jailpy.host.remedies import Remedy
+from jailpy.kernel import files
+from jailpy.profile.model import LAYERS
+from jailpy.profile.overrides import Override
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jailpy.host.facts import HostFacts
+    from jailpy.layers import Planned
+    from jailpy.plan.compile import Plan
+
+_REFUSED = (errno.EPERM, errno.EACCES)
+_NAMESPACES = {"mount": "mnt", "pid": "pid", "net": "net", "ipc": "ipc", "uts": "uts", "cgroup-ns": "cgroup"}
+_TRIED = {"no-new-privs": "no-new-privs", "capabilities": "capabilities", "rlimits": "rlimits"}
+
+
+class Finding(Frozen):
+    """One layer: `state` as in a report; `what` is the mechanism with what was seen of it, or the one cause of the gap."""
+
+    layer: str
+    required: bool
+    state: str
+    what: str
+    fix: tuple[str, ...] = ()
+
+    def report(self) -> dict[str, object]:
+        """Return the JSON object."""
+        held = self.state in ("enforced", "off")
+        return {
+            "name": self.layer,
+            "required": self.required,
+            "state": self.state,
+            "mechanism": self.what if held else None,
+            "cause": None if held else self.what,
+            "fix": list(self.fix),
+        }
+
+
+class Diagnosis(Frozen):
+    """What doctor has to say. `starts`: the profile starts here, with every layer that it requires."""
+
+    profile: str
+    digest: str
+    host: tuple[tuple[str, str], ...]
+    findings: tuple[Finding, ...]
+    starts: bool
+    conclusion: str
+
+    def report(self) -> dict[str, object]:
+        """Return the JSON object."""
+        return {
+            "schema": 1,
+            "jailpy": __version__,
+            "profile": {"name": self.profile, "digest": self.digest},
+            "host": dict(self.host),
+            "layers": [finding.report() for finding in self.findings],
+            "starts": self.starts,
+            "conclusion": self.conclusion,
+        }
+
+
+class Examined(Frozen):
+    """What was tried. `verified` is what the launch saw of each layer; `error` is why there was none."""
+
+    host: HostFacts
+    plan: Plan
+    trials: dict[str, int]
+    verified: dict[str, str]
+    error: JailPyError | None
+    library: Remedy | None
+
+
+def diagnose(profile: str = "strict") -> Diagnosis:
+    """Examine this host for a profile. Raises ProfileError, UsageError."""
+    examined = examine(profile)
+    findings = tuple(_finding(planned, examined) for planned in examined.plan.layers)
+    missing = [found.layer for found in findings if found.required and found.state != "enforced"]
+    starts = not missing and examined.error is None
+    found = examined.plan.profile
+    return Diagnosis(
+        found.name, found.digest, _host(examined), findings, starts, _conclusion(found.name, findings, missing, examined)
+    )
+
+
+def examine(profile: str) -> Examined:
+    """Make the trials and the launch. Raises ProfileError, UsageError."""
+    trials = {trial.name: trial.errno for trial in probe.trials()}
+    host = facts.gather()
+    plan, library = _plan(profile, host)
+    verified, error = _launch(plan)
+    return Examined(host, plan, trials, verified, error, library)
+
+
+def _plan(profile: str, host: HostFacts) -> tuple[Plan, Remedy | None]:
+    """Plan a trivial command with every gap excused; without the filter where its library is missing."""
+    request = api.Request(("true",), profile, excused=LAYERS)
+    try:
+        return api.plan(request, host), None
+    except HostError as error:
+        without = (Override("require.layers", ["!seccomp"], "doctor"),)
+        request = api.Request(("true",), profile, overrides=without, excused=LAYERS)
+        return api.plan(request, host), _missing_library(error)
+
+
+def _missing_library(error: HostError) -> Remedy:
+    try:
+        import pyseccomp  # noqa: F401 - does it load?
+    except ImportError:
+        return Remedy("pyseccomp is not installed: no filter can be made", (f"{sys.executable} -m pip install pyseccomp",))
+    except RuntimeError:
+        return remedies.libseccomp()
+    return Remedy(error.message, error.hints)
+
+
+def _launch(plan: Plan) -> tuple[dict[str, str], JailPyError | None]:
+    """Launch the plan with nothing to read and nowhere to write. A command that is not in the jail has a jail around it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        result = api.run(plan, (), (-1, nowhere, nowhere))
+    except CommandError:
+        return {layer.name: "" for layer in plan.layers if layer.state == "enforced"}, None
+    except JailPyError as error:
+        return {}, error
+    finally:
+        os.close(nowhere)
+    layers: list[dict[str, str]] = result.report["layers"]  # type: ignore[assignment]
+    return {layer["name"]: layer["verified"] for layer in layers if layer["verified"]}, None
+
+
+def _finding(planned: Planned, examined: Examined) -> Finding:
+    name, library = planned.name, examined.library
+    required = name in examined.plan.profile.require.layers or (name == "seccomp" and library is not None)
+    if name == "seccomp" and library:
+        why = _by_trial(name, examined.trials) or library
+        return Finding(name, required, "absent", why.cause, why.fix)
+    if planned.state == "off":
+        return Finding(name, required, "off", planned.mechanism)
+    if planned.state != "enforced":
+        gap = _gap(planned, examined)
+        return Finding(name, required, planned.state, gap.cause, gap.fix)
+    if examined.error is None:
+        seen = examined.verified.get(name)
+        return Finding(name, required, "enforced", "; ".join(part for part in (planned.mechanism, seen) if part))
+    broken = _broken(name, examined)
+    if broken:
+        return Finding(name, required, "absent", broken.cause, broken.fix)
+    return Finding(name, required, "enforced", f"{planned.mechanism}; tried by itself")
+
+
+def _gap(planned: Planned, examined: Examined) -> Remedy:
+    """Name the cause of a layer that the plan already knows to be missing."""
+    if planned.name == "cgroup":
+        mounts = files.read("/proc/self/mountinfo", 1 << 24).splitlines()
+        return delegation.no_cgroup(examined.host.cgroups, mounts)
+    if planned.name == "landlock":
+        return remedies.landlock(examined.host.landlock_abi, examined.trials["landlock"])
+    if planned.name == "apparmor" and not examined.host.apparmor:
+        return Remedy(planned.mechanism)
+    return Remedy(planned.mechanism, tuple(dict.fromkeys(need.fix for need in planned.needs)))
+
+
+def _broken(name: str, examined: Examined) -> Remedy | None:
+    """Name the cause of a layer that the launch could not have; None where this layer is not to blame."""
+    blamed = _by_trial(name, examined.trials)
+    error = examined.error
+    if blamed is None and isinstance(error, LaunchError) and error.layer == name and not _any_blamed(examined):
+        return Remedy(error.message, error.hints)
+    return blamed
+
+
+def _any_blamed(examined: Examined) -> bool:
+    return any(_by_trial(name, examined.trials) for name in LAYERS)
+
+
+def _by_trial(name: str, trials: dict[str, int]) -> Remedy | None:
+    """Name what a layer's own trial found."""
+    if name == "user":
+        return _user(trials)
+    if name in _NAMESPACES:
+        return Remedy("needs the user namespace") if _user(trials) else _namespace(name, trials)
+    if name == "seccomp" and trials["notification"]:
+        return remedies.notification(trials["notification"])
+    if name == "landlock" and trials["landlock"]:
+        return remedies.landlock(0, trials["landlock"])
+    number = trials.get(_TRIED.get(name, ""), 0)
+    return Remedy(f"the kernel refuses it: {os.strerror(number)}", (remedies.opened(),)) if number else None
+
+
+def _user(trials: dict[str, int]) -> Remedy | None:
+    if trials["user"]:
+        return remedies.no_user_namespace(trials.get("unshare-user") or trials["user"])
+    if trials["mount"] in _REFUSED or trials["hostname"] in _REFUSED:
+        return remedies.no_rights()
+    return Remedy(_words("no-nesting", trials), (remedies.opened(),)) if trials["no-nesting"] else None
+
+
+def _namespace(name: str, trials: dict[str, int]) -> Remedy | None:
+    if trials[name] == errno.ENOSPC:
+        return remedies.too_many(f"user.max_{_NAMESPACES[name]}_namespaces")
+    if trials[name]:
+        return Remedy(_words(name, trials), ("use a kernel with all namespaces (CONFIG_NAMESPACES)",))
+    if name == "mount" and (trials["private"] in _REFUSED or trials["tmpfs"] in _REFUSED):
+        return remedies.no_rights()
+    if name == "mount" and trials["tmpfs"]:
+        return remedies.old_kernel()
+    return remedies.masked_proc() if name == "mount" and trials["proc"] in _REFUSED else None
+
+
+def _words(name: str, trials: dict[str, int]) -> str:
+    return f"the kernel refuses it: {os.strerror(trials[name])} ({name})"
+
+
+def _host(examined: Examined) -> tuple[tuple[str, str], ...]:
+    host = examined.host
+    groups = [f"{base.path} (version {base.version}: {', '.join(base.controllers) or 'none'})" for base in host.cgroups.bases]
+    return (
+        ("distribution", surroundings.pretty_name()),
+        ("kernel", os.uname().release),
+        ("machine", host.machine),
+        ("uid", str(host.euid)),
+        ("inside", surroundings.container() or "no container"),
+        ("landlock_abi", str(host.landlock_abi)),
+        ("apparmor", "on" if host.apparmor else "off"),
+        ("cgroups", "; ".join(groups) or "none"),
+        ("python", f"{sys.version.split()[0]} ({sys.executable})"),
+    )
+
+
+def _conclusion(name: str, findings: tuple[Finding, ...], missing: list[str], examined: Examined) -> str:
+    required = sum(found.required for found in findings)
+    if not missing and examined.error is None:
+        return f"{name} starts here: all {required} layers that it requires hold"
+    because = f"{', '.join(missing)} missing" if missing else str(examined.error)
+    return f"{name} does not start here (exec ends with 125): {because}"
