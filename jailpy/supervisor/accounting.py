@@ -123,6 +123,15 @@ class Accounting:
         peak = _number(f"{self._pids.path}/pids.peak")
         return (None, "") if peak is None else (max(peak - 1, 0), f"cgroup{self._pids.version} pids.peak")
 
+    def io_bytes(self) -> tuple[int, int] | None:
+        """Return bytes read from and written to block devices (version 2 io.stat), None where io is not delegated."""
+        group = self._groups.folder("io")
+        if group is None or group.version != 2:
+            return None
+        words = [word.partition("=") for word in files.read(f"{group.path}/io.stat").split() if "=" in word]
+        read, written = (sum(int(value) for name, _, value in words if name == wanted) for wanted in ("rbytes", "wbytes"))
+        return read, written
+
     def oom_event_files(self) -> tuple[str, str] | None:
         """Return (memory.oom_control, cgroup.event_control) where OOM kills must be watched for: version 1."""
         if self._memory is None or self._memory.version != 1:

@@ -41,6 +41,8 @@ class Usage(Frozen):
     memory_peak_bytes: int | None = None
     memory: tuple[tuple[str, int], ...] = ()
     processes_peak: int | None = None
+    io_read_bytes: int | None = None
+    io_written_bytes: int | None = None
     disk_bytes: int | None = None
     inodes: int | None = None
     stdout_bytes: int = 0

@@ -131,6 +131,9 @@ def _usage(watch: Watch) -> Usage:
     memory, sources["memory_peak_bytes"] = accounting.memory_peak()
     processes, sources["processes_peak"] = accounting.processes_peak()
     disk, inodes = _fill(watch.jail)
+    io = accounting.io_bytes()
+    if io:
+        sources["io_read_bytes"] = sources["io_written_bytes"] = "cgroup2 io.stat"
     if disk is not None:
         sources["disk_bytes"] = sources["inodes"] = "statfs of the jail's tmpfs"
     counts = [output.count for output in watch.outputs] + [0]
@@ -142,6 +145,8 @@ def _usage(watch: Watch) -> Usage:
         memory_peak_bytes=memory,
         memory=tuple(accounting.memory_breakdown().items()),
         processes_peak=processes,
+        io_read_bytes=io[0] if io else None,
+        io_written_bytes=io[1] if io else None,
         disk_bytes=disk,
         inodes=inodes,
         stdout_bytes=counts[0],
