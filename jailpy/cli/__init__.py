@@ -15,6 +15,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     `exec` goes a short way without click, whose import takes longer than the jail (docs/adr/0001).
     """
     argv = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(argv)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001 - a bug of ours is told in words too; the traceback on request
+        from jailpy.cli.console import bug
+
+        return bug(error)
+
+
+def _run(argv: list[str]) -> int:
     status: int | None = None
     if argv[:1] == ["exec"]:
         from jailpy.cli import execute

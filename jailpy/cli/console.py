@@ -24,3 +24,14 @@ def complain(error: JailPyError) -> int:
     for line in (*problems, *(f"hint: {hint}" for hint in error.hints)):
         say(line)
     return error.exit_status
+
+
+def bug(error: Exception) -> int:
+    """Say an error that nobody foresaw, and that it is ours; return the exit status."""
+    if os.environ.get("JAILPY_TRACEBACK"):
+        import traceback
+
+        traceback.print_exception(error)
+    say(f"error: internal: {type(error).__name__}: {error}: a bug in JailPy")
+    say("hint: JAILPY_TRACEBACK=1 shows where; please report it")
+    return 125
