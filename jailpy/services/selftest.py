@@ -165,7 +165,7 @@ class _Bench:
         if state in _IN_FORCE and limits.memory is not None and plan.host.cgroups.has("memory"):
             memory = min(limits.memory, _MEMORY)
             tight = Override("limits.memory", memory, "selftest")
-            more = {"mebibytes": (memory + _MORE_MEMORY) >> 20}
+            more: dict[str, object] = {"mebibytes": (memory + _MORE_MEMORY) >> 20}
             results.append(self._exceed(TAKE_MEMORY, more, tight, "memory_limit"))
         self._tell("exceeding the process limit")
         if state in _IN_FORCE and limits.processes is not None and plan.host.cgroups.has("pids"):

@@ -1,0 +1,67 @@
+"""Why there is no cgroup: told from the mounts and from what systemd made; the lines are taken by a shell."""
+
+import subprocess
+
+import pytest
+
+from jailpy.host import cgroups, delegation
+
+VERSION2 = ["31 21 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw"]
+READ_ONLY = ["31 21 0:26 / /sys/fs/cgroup ro,nosuid - cgroup2 cgroup2 rw"]
+HYBRID = [
+    "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct",
+    "35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory",
+    "36 31 0:33 / /sys/fs/cgroup/devices rw - cgroup cgroup rw,devices",
+    "39 31 0:36 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids",
+    "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw",
+]
+MANAGER = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service"
+OFFERS = {"/sys/fs/cgroup/cgroup.controllers": "cpuset cpu io memory pids\n"}
+
+
+def facts(own=""):
+    return cgroups.CgroupFacts((), own, "", (("memory", ""), ("pids", "")))
+
+
+@pytest.mark.parametrize(
+    ("changes", "own", "mounts", "cause", "fix"),
+    [
+        ({}, "", [], "no cgroup filesystem", "mount -t cgroup2"),
+        ({}, "", HYBRID, "cgroup version 1, and no folder jailpy-1000", "/sys/fs/cgroup/cpu,cpuacct/jailpy-1000 /sys/fs/cgroup/memory/jailpy-1000 /sys/fs/cgroup/pids/jailpy-1000;"),
+        ({**OFFERS, "/.dockerenv": ""}, "", READ_ONLY, "read-only", "writable-cgroups=true"),
+        ({**OFFERS, "/run/.containerenv": ""}, "", READ_ONLY, "read-only", "unmask=/sys/fs/cgroup"),
+        ({"/sys/fs/cgroup/cgroup.controllers": "cpu io pids\n"}, "", VERSION2, "the memory controller is switched off", "cgroup_enable=memory"),
+        (OFFERS, "", VERSION2, "no systemd user session runs for uid 1000", "sudo loginctl enable-linger 1000"),
+        ({**OFFERS, f"{MANAGER}/cgroup.controllers": "pids\n"}, "", VERSION2, "does not delegate the memory controller", "/etc/systemd/system/user@.service.d/jailpy.conf"),
+        ({**OFFERS, f"{MANAGER}/cgroup.controllers": "cpu memory pids\n"}, "", VERSION2, "no D-Bus socket", "dbus-user-session"),
+        ({**OFFERS, f"{MANAGER}/cgroup.controllers": "memory pids\n", "/run/user/1000/bus": ""}, "", VERSION2, "not delegated", "systemd-run --user --scope -p Delegate=yes"),
+        ({**OFFERS, "/proc/self/cgroup": "0::/system.slice/judge.service\n"}, "/sys/fs/cgroup/system.slice/judge.service", VERSION2, "other processes occupy", "DelegateSubgroup=main"),
+        (OFFERS, "/sys/fs/cgroup", VERSION2, "other processes occupy /sys/fs/cgroup,", "cgroup.subtree_control"),
+        (OFFERS, f"{MANAGER}/app.slice/run-1.scope", VERSION2, "other processes occupy", "systemd-run --user --scope"),
+    ],
+)  # fmt: skip
+def test_the_cause_and_its_fix(host, changes, own, mounts, cause, fix):
+    host(changes)
+    found = delegation.no_cgroup(facts(own), mounts)
+    assert cause in found.cause
+    assert fix in "\n".join(found.fix)
+
+
+def test_without_systemd_the_shell_moves_once(host, tmp_path):
+    host(OFFERS)
+    (tmp_path / "run/systemd/system").unlink()
+    found = delegation.no_cgroup(facts(), VERSION2)
+    assert "no systemd" in found.cause
+    assert "/sys/fs/cgroup/jailpy-1000/shell/cgroup.procs" in "\n".join(found.fix)
+
+
+@pytest.mark.parametrize("mounts", [HYBRID, VERSION2])
+def test_a_shell_takes_the_lines(host, mounts):
+    host({**OFFERS, f"{MANAGER}/cgroup.controllers": "pids\n"})
+    done = subprocess.run(
+        ["sh", "-n"],
+        input="\n".join(delegation.no_cgroup(facts(), mounts).fix) + "\n",
+        text=True,
+        capture_output=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

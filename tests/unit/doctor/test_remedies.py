@@ -1,0 +1,208 @@
+"""Each cause is told from the others by what the host shows; its fix is one that a shell can take."""
+
+import errno
+import subprocess
+
+import pytest
+
+from jailpy.host import remedies, surroundings
+
+FILTERED = {"/proc/self/status": "Seccomp:\t2\n"}
+UBUNTU = {"/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1\n"}
+
+
+@pytest.fixture(autouse=True)
+def no_real_filter(monkeypatch):
+    """The test's own process is not asked; tests/kernel/test_doctor.py has the real ones."""
+    monkeypatch.setattr(remedies, "_filter_refuses", lambda: False)
+
+
+def shell_takes(*lines):
+    done = subprocess.run(["sh", "-n"], input="\n".join(lines) + "\n", text=True, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "number", "cause", "fix"),
+    [
+        ({"/proc/sys/user/max_user_namespaces": "0\n"}, errno.ENOSPC, "user.max_user_namespaces = 0", "tee -a /etc/sysctl.d/90-jailpy.conf"),
+        ({}, errno.ENOSPC, "all 62000 namespaces", "user.max_user_namespaces = 124000"),
+        ({"/proc/sys/kernel/unprivileged_userns_clone": "0\n"}, errno.EPERM, "kernel.unprivileged_userns_clone = 0", "kernel.unprivileged_userns_clone = 1"),
+        (UBUNTU, errno.EPERM, "kernel.apparmor_restrict_unprivileged_userns = 1", "userns,"),
+        (UBUNTU, errno.EACCES, "kernel.apparmor_restrict_unprivileged_userns = 1", "apparmor_parser -r /etc/apparmor.d/jailpy-launcher"),
+    ],
+)  # fmt: skip
+def test_an_administrators_switch(host, changes, number, cause, fix):
+    host(changes)
+    found = remedies.no_user_namespace(number)
+    assert cause in found.cause
+    assert any(fix in line for line in found.fix)
+    shell_takes(*found.fix)
+
+
+@pytest.mark.parametrize(
+    ("changes", "number", "cause"),
+    [
+        ({**FILTERED, "/.dockerenv": ""}, errno.EPERM, "filter of this docker container refuses"),
+        ({**FILTERED, "/run/.containerenv": ""}, errno.EPERM, "filter of this podman container refuses"),
+        ({**FILTERED, "/.landlock": ""}, errno.EPERM, "filter of the JailPy jail"),
+        ({**FILTERED, "/proc/self/cgroup": "0::/system.slice/judge.service\n"}, errno.EPERM, "filter of judge.service"),
+        (FILTERED, errno.EPERM, "a system-call filter around this process"),
+        ({"/proc/self/attr/current": "docker-default (enforce)\n"}, errno.EACCES, "AppArmor profile docker-default (enforce)"),
+        ({"/sys/fs/selinux/enforce": "1"}, errno.EACCES, "SELinux"),
+        ({"/proc/self/mountinfo": "22 21 0:5 / /proc rw - proc proc rw\n"}, errno.EPERM, "chroot"),
+        ({}, errno.EINVAL, "no user namespaces"),
+        ({}, errno.EPERM, "a security module"),
+    ],
+)
+def test_what_stands_around_it(host, changes, number, cause):
+    host(changes)
+    found = remedies.no_user_namespace(number)
+    assert cause in found.cause
+    assert found.fix
+    assert all(found.fix)
+
+
+def test_a_filter_is_named_before_ubuntus_switch(host, monkeypatch):
+    """A container on Ubuntu shows the host's switch; unshare(0), which only a filter refuses, tells the two apart."""
+    host({**UBUNTU, **FILTERED, "/.dockerenv": ""})
+    assert "kernel.apparmor" in remedies.no_user_namespace(errno.EPERM).cause
+    monkeypatch.setattr(remedies, "_filter_refuses", lambda: True)
+    assert "docker container" in remedies.no_user_namespace(errno.EPERM).cause
+
+
+def test_root_is_not_what_ubuntu_or_debian_restrict(host):
+    host({**UBUNTU, "/proc/sys/kernel/unprivileged_userns_clone": "0\n"}, uid=0)
+    assert "a security module" in remedies.no_user_namespace(errno.EPERM).cause
+
+
+def test_the_apparmor_profile_is_what_was_meant(host, tmp_path):
+    """The lines are run, with a tee that writes to our folder: the profile's text is right whatever the path holds."""
+    host()
+    path = "/home/o'brien/my venv/bin/jailpy[1]"
+    lines = remedies.apparmor_profile(path)
+    script = f'sudo() {{ [ "$1" != tee ] || cat >{tmp_path}/profile; }}\n' + "\n".join(lines)
+    subprocess.run(["sh", "-ec", script], check=True)
+    text = (tmp_path / "profile").read_text().splitlines()
+    assert text[0] == "abi <abi/4.0>,"
+    assert text[2] == 'profile jailpy-launcher "/home/o\'brien/my venv/bin/jailpy\\[1\\]" flags=(unconfined) {'
+    assert text[3:] == ["  userns,", "}"]
+
+
+def test_the_profile_names_the_script_that_was_started(host, tmp_path, monkeypatch):
+    script = tmp_path / "jailpy"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    monkeypatch.setattr("sys.argv", [str(script)])
+    assert surroundings.program() == str(script)
+    monkeypatch.setattr("sys.argv", ["/usr/lib/python3/dist-packages/jailpy/__main__.py"])
+    assert "python" in surroundings.program()
+
+
+def test_masked_proc_is_named_with_what_covers_it(host):
+    covers = "30 22 0:6 /null /proc/kcore rw - devtmpfs devtmpfs rw\n31 22 0:9 / /proc/acpi ro - tmpfs tmpfs ro\n"
+    host({"/proc/self/mountinfo": "21 1 8:1 / / rw - ext4 x rw\n" + covers, "/.dockerenv": ""})
+    found = remedies.masked_proc()
+    assert "/proc/kcore, /proc/acpi" in found.cause
+    assert "systempaths=unconfined" in found.fix[0]
+
+
+@pytest.mark.parametrize(
+    ("version", "number", "release", "changes", "cause", "fix"),
+    [
+        (1, 0, "5.15.0-91-generic", {}, "Landlock ABI 1; 2 is needed", "5.19"),
+        (0, errno.ENOSYS, "5.10.0-30-amd64", {}, "5.10.0-30-amd64 is too old", "5.19"),
+        (0, errno.ENOSYS, "6.12.1", {}, "built without Landlock", "CONFIG_SECURITY_LANDLOCK"),
+        (0, errno.ENOSYS, "6.12.1", {**FILTERED, "/.dockerenv": ""}, "docker container refuses Landlock", "docker run"),
+        (0, errno.EOPNOTSUPP, "6.12.1", {"/sys/kernel/security/lsm": "capability,yama,apparmor", "/etc/default/grub": ""}, "not switched on", "lsm=landlock,yama,apparmor "),
+        (0, errno.EOPNOTSUPP, "6.12.1", {"/sys/kernel/security/lsm": "capability,selinux", "/usr/sbin/grubby": ""}, "not switched on", "grubby --update-kernel=ALL --args=lsm=landlock,selinux"),
+        (0, errno.EOPNOTSUPP, "6.12.1", {}, "not switched on", "command line"),
+    ],
+)  # fmt: skip
+def test_landlock(host, monkeypatch, version, number, release, changes, cause, fix):
+    monkeypatch.setattr("os.uname", lambda: type("uname", (), {"release": release}))
+    host(changes)
+    found = remedies.landlock(version, number)
+    assert cause in found.cause
+    assert fix in " ".join(found.fix)
+
+
+def test_the_grub_line_puts_landlock_first(host, tmp_path):
+    host({"/sys/kernel/security/lsm": "capability,yama", "/etc/default/grub": ""})
+    grub = tmp_path / "grub"
+    grub.write_text('GRUB_CMDLINE_LINUX="quiet"\nGRUB_CMDLINE_LINUX_DEFAULT="splash"\n')
+    line = (
+        remedies.landlock(0, errno.EOPNOTSUPP)
+        .fix[0]
+        .replace("/etc/default/grub", str(grub))
+        .replace("sudo ", "")
+        .replace("update-grub", ":")
+    )
+    subprocess.run(["sh", "-ec", line], check=True)
+    assert grub.read_text() == 'GRUB_CMDLINE_LINUX="lsm=landlock,yama quiet"\nGRUB_CMDLINE_LINUX_DEFAULT="splash"\n'
+
+
+@pytest.mark.parametrize(
+    ("release", "command"),
+    [
+        ("ID=debian\n", "sudo apt install libseccomp2"),
+        ('ID=linuxmint\nID_LIKE="ubuntu debian"\n', "sudo apt install libseccomp2"),
+        ('ID="rocky"\nID_LIKE="rhel centos fedora"\n', "sudo dnf install libseccomp"),
+        ('ID="opensuse-leap"\nID_LIKE="suse opensuse"\n', "sudo zypper install libseccomp2"),
+        ("ID=arch\n", "sudo pacman -S libseccomp"),
+        ("ID=alpine\n", "sudo apk add libseccomp"),
+        ("ID=unheard-of\n", "install the package libseccomp"),
+    ],
+)
+def test_the_package_of_libseccomp(host, release, command):
+    host({"/etc/os-release": release})
+    assert remedies.libseccomp().fix[0].startswith(command)
+
+
+def test_notification(host):
+    host()
+    assert "already answers" in remedies.notification(errno.EBUSY).cause
+    assert "no seccomp user notification" in remedies.notification(errno.EINVAL).cause
+    host(FILTERED)
+    assert "refuses further filters" in remedies.notification(errno.EPERM).cause
+
+
+@pytest.mark.parametrize(
+    ("step", "number", "words"),
+    [
+        ("CloneNamespaces", errno.EPERM, "unprivileged_userns_clone"),
+        ("SetHostname", errno.EPERM, "security module"),
+        ("CutPropagation", errno.EACCES, "security module"),
+        ("NewProc", errno.EPERM, "security module"),
+        ("LoadFilter", errno.EINVAL, "5.5"),
+        ("LoadFilter", errno.EBUSY, "already answers"),
+        ("RestrictLandlock", errno.EOPNOTSUPP, "lsm="),
+        ("CloneNamespaces", errno.EAGAIN, "ulimit -u"),
+        ("SetCgroupLimit", errno.ENOENT, "swapaccount"),
+        ("ApparmorOnExec", errno.ENOENT, "apparmor_parser"),
+        ("Attach", errno.ELOOP, "symbolic link"),
+        ("ChangeFolder", errno.ENOENT, "--workdir"),
+        ("MakeCgroup", errno.EACCES, "doctor"),
+        ("OpenSource", errno.ENOSYS, "5.12"),
+    ],
+)
+def test_a_failed_step_names_its_cause_in_the_first_hint(host, step, number, words):
+    host({"/proc/sys/kernel/unprivileged_userns_clone": "0\n"} if step == "CloneNamespaces" else {})
+    hints = remedies.for_step(step, number)
+    assert 1 <= len(hints) <= 2
+    assert words in " ".join(hints)
+    assert all("\n" not in hint for hint in hints)
+
+
+def test_every_step_of_the_table_exists():
+    from jailpy.steps import cgroups, mounts, process
+
+    known = {name for module in (cgroups, mounts, process) for name in vars(module)}
+    named = {step for step, _ in remedies._KNOWN} | set(remedies._CREATING) | set(remedies._NEEDS_RIGHTS)
+    assert named - known == set()
+
+
+def test_a_fix_of_several_lines_is_left_to_doctor(host):
+    host(UBUNTU)
+    assert remedies.user_namespace()[1] == "jailpy doctor prints the lines that allow it"
+    assert remedies.for_step("SetHostname", errno.EPERM)[1] == "jailpy doctor prints the lines that mend it"
