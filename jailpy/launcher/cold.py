@@ -231,7 +231,10 @@ def _await_ready(jail: Jail) -> None:
 def _take(jail: Jail) -> bytes:
     """Receive one message of the set-up channel and act on it; return its kind. Raises LaunchError."""
     assert jail.channel is not None
-    message, ancillary, _, _ = jail.channel.recvmsg(64, 256, _socket.MSG_CMSG_CLOEXEC)
+    try:
+        message, ancillary, _, _ = jail.channel.recvmsg(64, 256, _socket.MSG_CMSG_CLOEXEC)
+    except ConnectionResetError:  # dead with a word of ours unread
+        message, ancillary = b"", []
     descriptor, pid = -1, 0
     for _, what, data in ancillary:
         value = int.from_bytes(data[:4], "little")

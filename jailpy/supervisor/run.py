@@ -27,7 +27,7 @@ def supervise(jail: Jail, streams: tuple[int, int, int], escaped: tuple[bool, bo
     try:
         signals.attach(jail)
         watch.run()
-        drain(outputs, watch.allowance, signals.interrupted)
+        drain(outputs, watch.pass_on, signals.interrupted)
         return _outcome(watch)
     finally:
         for output in outputs:
@@ -83,6 +83,8 @@ def _cause(watch: Watch, usage: Usage, exit_code: int | None, signal: int | None
         return Cause("memory_limit", watch.memory_evidence())
     if watch.record is None:
         return Cause("internal_error", Evidence(source="init was killed from outside; how the payload ended is not known"))
+    if not watch.launched:
+        return Cause("internal_error", Evidence(source="the payload was killed from outside before it ran"))
     if exit_code == 0:
         return None
     if signal == _SIGXFSZ:

@@ -6,6 +6,7 @@ import errno
 import os
 import select
 import stat
+import time
 
 from jailpy.escape import TerminalFilter
 
@@ -15,7 +16,23 @@ if TYPE_CHECKING:
 
 _CHUNK = 65536
 _PIPE_BUF = 4096  # a pipe that polls writable takes this much without blocking (pipe(7))
+_FULL_TERMINAL_S = 0.005  # a terminal with room for one byte polls writable and takes no newline
 _PLAIN = (stat.S_ISREG, stat.S_ISBLK)
+
+
+def _reopened(target: int) -> int:
+    """Open a terminal or pipe anew, non-blocking, -1 where that cannot be had.
+
+    A terminal that nobody reads polls writable and then blocks, and the clocks with it; another writer may fill a pipe
+    between the poll and the write. O_NONBLOCK on the caller's own descriptor would change it for the caller too.
+    """
+    mode = os.fstat(target).st_mode
+    if not stat.S_ISFIFO(mode) and not os.isatty(target):
+        return -1
+    try:
+        return os.open(f"/proc/self/fd/{target}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return -1
 
 
 def _read(source: int, size: int) -> bytes:
@@ -38,11 +55,18 @@ class Output:
         self.error: OSError | None = None
         self._pending = memoryview(b"")
         self._filter = TerminalFilter() if escape else None
+        self._own = _reopened(target)
+        self._sink = target if self._own < 0 else self._own
         self._plain = any(check(os.fstat(target).st_mode) for check in _PLAIN)
 
     def interest(self) -> tuple[int, int]:
         """Return the descriptor to poll now, and for what: the target while something is pending, else the source."""
-        return (self.target, select.POLLOUT) if self._pending else (self.source, select.POLLIN)
+        return (self._sink, select.POLLOUT) if self._pending else (self.source, select.POLLIN)
+
+    @property
+    def pending(self) -> bool:
+        """Say whether something of the payload's is still to be written."""
+        return bool(self._pending)
 
     def step(self, allowance: int) -> bool:
         """Read or write one chunk; take at most `allowance` bytes of the payload. Return False at the end."""
@@ -58,17 +82,18 @@ class Output:
         return bool(chunk) or bool(self._pending)
 
     def close(self) -> None:
-        """Close the payload's end. May be called twice."""
-        if self.source >= 0:
-            os.close(self.source)
-            self.source = -1
+        """Close the payload's end; what is pending is dropped. May be called twice."""
+        for number in (self.source, self._own):
+            if number >= 0:
+                os.close(number)
+        self.source = self._own = -1
 
     def _write(self) -> None:
         try:
             size = len(self._pending) if self._plain else _PIPE_BUF
-            self._pending = self._pending[os.write(self.target, self._pending[:size]) :]
+            self._pending = self._pending[os.write(self._sink, self._pending[:size]) :]
         except BlockingIOError:
-            return
+            time.sleep(_FULL_TERMINAL_S)
         except OSError as error:
             self._pending = memoryview(b"")
             self.error = None if error.errno == errno.EPIPE else error
@@ -103,14 +128,14 @@ class Input:
         return bool(self._pending)
 
 
-def drain(outputs: list[Output], allowance: Callable[[], int], interrupted: Callable[[], bool]) -> None:
-    """Pass on what is left in the pipes of a dead payload."""
-    open_outputs = [output for output in outputs if output.source >= 0]
-    while open_outputs and not interrupted():
+def drain(outputs: list[Output], pass_on: Callable[[Output], None], interrupted: Callable[[], bool]) -> None:
+    """Pass on what is left in the pipes of a dead payload; `pass_on` closes an output at its end."""
+    while any(output.source >= 0 for output in outputs) and not interrupted():
         poll = select.poll()
-        for output in open_outputs:
-            poll.register(*output.interest())
+        for output in outputs:
+            if output.source >= 0:
+                poll.register(*output.interest())
         ready = {descriptor for descriptor, _ in poll.poll(200)}
-        for output in list(open_outputs):
-            if output.interest()[0] in ready and not output.step(allowance()):
-                open_outputs.remove(output)
+        for output in outputs:
+            if output.source >= 0 and output.interest()[0] in ready:
+                pass_on(output)

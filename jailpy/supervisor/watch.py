@@ -149,15 +149,19 @@ class Watch:
     def _on_channel(self) -> None:
         """Take the set-up channel's end, which is the success of execve, or the message that it failed."""
         assert self.jail.channel is not None
-        message = self.jail.channel.recv(64)
+        try:
+            message = self.jail.channel.recv(64)
+            self.launched = True
+        except ConnectionResetError:  # the word to go was never read: killed from outside before execve
+            message = b""
         if message[:1] == wire.FAILED:
             raise failure.from_message(self.jail.plan, message)
         if self.violations:
             self.violations.started()
         self.jail.channel.close()
         self.jail.channel = None
-        self.launched = True
-        self._check_apparmor()
+        if self.launched:
+            self._check_apparmor()
 
     def _check_apparmor(self) -> None:
         """See that execve entered the AppArmor profile; a payload that has ended already cannot be looked at."""
@@ -182,9 +186,10 @@ class Watch:
             self.stop("security_violation", Evidence(source="seccomp user notification: see violations"))
 
     def _output_handler(self, output: Output) -> Callable[[], None]:
-        return lambda: self._on_output(output)
+        return lambda: self.pass_on(output)
 
-    def _on_output(self, output: Output) -> None:
+    def pass_on(self, output: Output) -> None:
+        """Read or write one chunk of an output. Too much of it, or a target that takes none, ends the run."""
         more = output.step(self.allowance())
         if output.error:
             words = f"writing the payload's output failed: {output.error.strerror}"
@@ -193,7 +198,7 @@ class Watch:
         if left < 0:
             limit = self.limits.output
             self.stop("output_limit", Evidence("output", limit, (limit or 0) - left, "bytes read from the payload's pipes"))
-        if not more:
+        if not more or (left < 0 and not output.pending):
             output.close()
 
     def _on_input(self) -> None:
