@@ -157,7 +157,20 @@ def collect_leftovers(parent: str) -> None:
     for path in _leftovers(parent):
         try:
             for pid in files.read(f"{path}/cgroup.procs").split():
-                process.pidfd_send_signal(process.pidfd_open(int(pid)), 9)
+                _kill(int(pid))
             _remove(path)
-        except (PermissionError, FileNotFoundError, ProcessLookupError):
+        except (PermissionError, FileNotFoundError):
             continue
+
+
+def _kill(pid: int) -> None:
+    try:
+        pidfd = process.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        process.pidfd_send_signal(pidfd, 9)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(pidfd)

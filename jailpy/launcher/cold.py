@@ -178,6 +178,7 @@ def _clone(jail: Jail) -> None:
     state.wipe = _argument_area()
     step = next(step for step in jail.plan.steps if isinstance(step, process_steps.CloneNamespaces))
     cgroup = jail.groups.open_version2()
+    groups = os.getgroups()
     if jail.plan.host.real_root:
         os.setgroups([])
     gc.disable()
@@ -190,7 +191,10 @@ def _clone(jail: Jail) -> None:
             child.enter(state, jail.plan.steps)
     finally:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+        gc.unfreeze()
         gc.enable()
+        if jail.plan.host.real_root:
+            os.setgroups(groups)
         theirs.close()
         for number in (status, *stdio, *tasks, *(() if cgroup is None else (cgroup,))):
             os.close(number)
