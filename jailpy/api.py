@@ -56,7 +56,7 @@ def plan(request: Request, host: HostFacts | None = None) -> Plan:
 
 
 def _command(request: Request, profile: Profile) -> Command:
-    filesystem, cwd = profile.filesystem, os.getcwd()
+    filesystem, cwd = profile.filesystem, _cwd()
     shown = _look("ro", filesystem.ro, profile, cwd) + _look("rw", filesystem.rw, profile, cwd)
     shown += _look("cow", filesystem.cow, profile, cwd)
     put = tuple(sources.look("put", source, where, filesystem.workdir, cwd) for source, where in request.put)
@@ -73,6 +73,14 @@ def _command(request: Request, profile: Profile) -> Command:
         collect=bool(request.get),
         keep=request.keep,
     )
+
+
+def _cwd() -> str:
+    """Return the caller's folder, which relative sources start from; "" for a deleted one, where nothing is found."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
 
 
 def _look(mode: str, shows: tuple[Show, ...], profile: Profile, cwd: str) -> tuple[Source, ...]:

@@ -45,7 +45,6 @@ def execute(parsed: Parsed) -> int:
     plan = None
     streams = None
     try:
-        streams = Streams(parsed)
         wanted = request(parsed)
         warning = shadow_warning(wanted.profile)
         if warning and not parsed.has("quiet"):
@@ -53,6 +52,7 @@ def execute(parsed: Parsed) -> int:
         plan = api.plan(wanted)
         if parsed.has("verbose"):
             say_plan(plan)
+        streams = Streams(parsed)  # after the plan: a refused profile truncates nothing
         result = api.run(plan, wanted.get, streams.numbers)
         status = _finish(parsed, result)
     except JailPyError as error:

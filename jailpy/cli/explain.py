@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from jailpy.cli.options import Parsed
     from jailpy.plan.compile import Plan
 
+_JSON = options.Option(("--json",), "", "", "The whole plan as JSON.")
+
 
 @click.command("explain", options_metavar="[-p PROFILE] [OPTIONS] [--json] [--]")
-@click.option("--json", is_flag=True, help="The whole plan as JSON.")
+@click.option("--json", is_flag=True, help=_JSON.help)
 @click.argument("command", nargs=-1, metavar="COMMAND [ARG...]")
 def explain(**_: object) -> None:
     r"""Show every step that `exec` would take, in order, with its layer. Applies nothing.
@@ -39,22 +41,16 @@ def explain(**_: object) -> None:
 
 def main(arguments: Sequence[str]) -> int | None:
     """Run `explain` and return its exit status, None where its help text was asked for."""
-    as_json = "--json" in arguments[: _command_at(arguments)]
-    words = [word for index, word in enumerate(arguments) if word != "--json" or index > _command_at(arguments)]
     try:
-        parsed = options.parse(words)
+        parsed = options.parse(arguments, (_JSON,))
         if parsed is None:
             return None
         plan = api.plan(request(parsed))
     except JailPyError as error:
         complain(error)
         return 2 if isinstance(error, UsageError) else 125
-    sys.stdout.write(json.dumps(to_json(plan), indent=2) + "\n" if as_json else words_of(plan, parsed))
+    sys.stdout.write(json.dumps(to_json(plan), indent=2) + "\n" if parsed.has("json") else words_of(plan, parsed))
     return 0
-
-
-def _command_at(arguments: Sequence[str]) -> int:
-    return list(arguments).index("--") if "--" in arguments else len(arguments)
 
 
 def words_of(plan: Plan, parsed: Parsed) -> str:

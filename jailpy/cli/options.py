@@ -85,36 +85,43 @@ class Parsed(Frozen):
         return any(given == name for given, _, _ in self.given)
 
 
-def parse(arguments: Sequence[str]) -> Parsed | None:
-    """Parse the options up to the command. None for --help.
+def parse(arguments: Sequence[str], more: tuple[Option, ...] = ()) -> Parsed | None:
+    """Parse the options up to the command. None for --help. `more` are options of one verb only.
 
     Raises UsageError.
     """
+    by_flag = {**BY_FLAG, **{flag: option for option in more for flag in option.flags}}
     given: list[tuple[str, str, str]] = []
-    at = 0
-    while at < len(arguments):
-        word = arguments[at]
+    rest = list(arguments)
+    while rest and rest[0].startswith("-") and rest[0] != "-":
+        word = rest.pop(0)
         if word == "--":
-            at += 1
-            break
-        if not word.startswith("-") or word == "-":
             break
         if word in ("--help", "-h"):
             return None
-        flag, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
-        option = BY_FLAG.get(flag)
+        flag, joined, value = _split(word)
+        option = by_flag.get(flag)
         if option is None:
             raise UsageError(f"option {flag}: there is none of this name", _near(flag))
-        at += 1
-        if option.metavar and not equals:
-            if at == len(arguments):
+        if joined and not option.metavar:
+            if flag.startswith("--"):
+                raise UsageError(f"option {flag}: takes no value")
+            rest.insert(0, f"-{value}")  # -qv is -q -v
+            value = ""
+        elif option.metavar and not joined:
+            if not rest:
                 raise UsageError(f"option {flag}: needs a value: {option.metavar}")
-            value = arguments[at]
-            at += 1
-        elif equals and not option.metavar:
-            raise UsageError(f"option {flag}: takes no value")
+            value = rest.pop(0)
         given.append((option.name, value, f"{flag} {value}".rstrip()))
-    return Parsed(tuple(given), tuple(arguments[at:]))
+    return Parsed(tuple(given), tuple(rest))
+
+
+def _split(word: str) -> tuple[str, bool, str]:
+    """Split --name=value and -nvalue: the flag, whether something is joined to it, and what."""
+    if word.startswith("--"):
+        flag, equals, value = word.partition("=")
+        return flag, bool(equals), value
+    return word[:2], len(word) > 2, word[2:]
 
 
 def _near(flag: str) -> list[str]:

@@ -8,6 +8,7 @@ VERDICTS = (
     "ok", "nonzero_exit", "signaled", "cpu_limit", "wall_limit", "idle_limit", "memory_limit", "output_limit",
     "process_limit", "disk_limit", "file_size_limit", "security_violation", "cancelled", "internal_error", "not_started",
 )  # fmt: skip
+KILLING = ("memory_limit", "output_limit", "security_violation")  # the others refuse a call, or are the payload's own end
 TIME_LIMITS = ("wall_limit", "cpu_limit", "idle_limit")
 
 
@@ -80,7 +81,7 @@ class Outcome(Frozen):
             return 125
         if self.verdict in TIME_LIMITS:
             return 124
-        if self.verdict not in ("ok", "nonzero_exit", "signaled") and self.exit_code is None:
+        if self.verdict in KILLING and self.exit_code is None:
             return 137
         if self.exit_code is not None:
             return self.exit_code
