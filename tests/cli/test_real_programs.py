@@ -40,7 +40,11 @@ def execute(jailpy, folder, options, command):
 def test_script_runs_under_strict_as_outside(jailpy, tmp_path, need_tool, tool, name, options):
     path = need_tool(tool)
     outside = subprocess.run(
-        [path, source(name)], capture_output=True, text=True, cwd=tmp_path, env={**CLEAN, "HOME": str(tmp_path)}
+        [path, source(name)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**CLEAN, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
     )
     assert outside.returncode == 0
     output, report = execute(jailpy, tmp_path, [*options, "--ro", f"{source(name)}:/work/{name}"], [tool, name])
