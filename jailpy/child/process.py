@@ -106,10 +106,13 @@ def start_session(step: steps.StartSession, child: Child) -> None:
 
 
 def set_stdio(step: steps.SetStdio, child: Child) -> None:
-    """Apply SetStdio. The pipes were made with numbers above 2, so that no dup2 overwrites one that is still needed."""
+    """Apply SetStdio. The pipes were made with numbers above 2, so that no dup2 overwrites one that is still needed.
+
+    Closed now, not at execve: what the caller leaves open would count against the open-files limit of the steps that follow.
+    """
     for target, source in enumerate(child.stdio):
         os.dup2(source, target)
-    files.close_on_exec(3)
+    files.close_all_but((0, 1, 2, child.channel.fileno(), *step.keep))
     for number in step.keep:
         os.set_inheritable(number, True)
 

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import os
 
-from jailpy.kernel import syscall
-
-_SYS_close_range = 436
-_CLOSE_RANGE_CLOEXEC = 4
-
-
-def close_on_exec(first: int) -> None:
-    """Mark every descriptor from `first` on close-on-exec. Raises OSError. See close_range(2), Linux 5.11."""
-    syscall(_SYS_close_range, first, 0xFFFFFFFF, _CLOSE_RANGE_CLOEXEC, what="close_range")
-
 
 def close_all_but(keep: tuple[int, ...]) -> None:
     """Close every descriptor that is not in `keep`."""
     start = 0
     for number in sorted(set(keep)):
-        os.closerange(start, number)
+        if start < number:  # closerange(0, 0) closes every descriptor: its bounds become unsigned in close_range(2)
+            os.closerange(start, number)
         start = number + 1
     os.closerange(start, 0x7FFFFFFF)
 

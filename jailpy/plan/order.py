@@ -24,7 +24,7 @@ ORDER: tuple[tuple[str, str], ...] = (
     ("no-new-privs", "Landlock and seccomp demand it of a process without capabilities"),
     ("init", "init is hidden once the payload is forked, before it runs"),
     ("session", "the payload's own process from here on"),
-    ("stdio", "every other descriptor is closed at execve"),
+    ("stdio", "what the caller left open is closed before it counts against the open-files limit"),
     ("rlimits", "inside the namespaces: outside they would count ended jails' processes"),
     ("apparmor", "the request needs /proc, which Landlock makes read-only"),
     ("landlock", "before seccomp, so that the filter need not allow landlock_*"),

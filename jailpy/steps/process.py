@@ -169,7 +169,7 @@ class StartSession(PayloadStep):
 
 
 class SetStdio(PayloadStep):
-    """Put JailPy's pipes on 0, 1 and 2, keep `keep` besides, and mark every other descriptor close-on-exec."""
+    """Put JailPy's pipes on 0, 1 and 2, keep `keep` besides, and close every other descriptor but the set-up channel."""
 
     keep: tuple[int, ...] = ()
 

@@ -31,6 +31,7 @@ _GRACE_S = 1.0
 _UNTIL_STARTED = 1 << 30
 _EVENTS = select.POLLIN | select.POLLOUT
 _LEAST_CPU_CHECK_S = 0.005
+_OOM_CHECK_S = 0.002
 _IDLE_CPU_S = 0.001
 
 
@@ -62,6 +63,8 @@ class Watch:
         self._dead = False
         self._deaf = False
         self._kill_at = 0.0
+        self._oom_at = 0.0
+        self._oom_until = 0.0
         self._cpu_at = 0.0
         self._idle_since = 0.0
         self._idle_cpu = 0.0
@@ -236,8 +239,14 @@ class Watch:
 
     def _on_oom(self) -> None:
         os.eventfd_read(self._oom)
+        self._oom_at = time.monotonic()
+        self._oom_until = self._oom_at + _GRACE_S
+
+    def _check_oom(self, now: float) -> None:
+        """Look for the kill that an event announces: version 1 tells of it before it is done and counted."""
         if self.accounting.oom_kills()[0]:
             self.stop("memory_limit", self.memory_evidence())
+        self._oom_at = now + _OOM_CHECK_S if now < self._oom_until else 0.0
 
     def memory_evidence(self) -> Evidence:
         """Return the evidence of an OOM kill."""
@@ -246,7 +255,7 @@ class Watch:
 
     def _timeout(self) -> float:
         """Return the milliseconds until the next clock is due."""
-        due = [at for at in (self._kill_at, self._cpu_at) if at]
+        due = [at for at in (self._kill_at, self._cpu_at, self._oom_at) if at]
         if self.limits.wall is not None and self.cause is None:
             due.append(self.started_at + self.limits.wall)
         if self.limits.idle is not None:
@@ -263,6 +272,8 @@ class Watch:
             self.stop("cancelled", Evidence())
         if self.limits.wall is not None and now - self.started_at >= self.limits.wall:
             self.stop("wall_limit", Evidence("wall", self.limits.wall, round(now - self.started_at, 6), "CLOCK_MONOTONIC"))
+        if self._oom_at and now >= self._oom_at:
+            self._check_oom(now)
         if self._cpu_at and now >= self._cpu_at:
             self._check_cpu(now)
         if self.limits.idle is not None:
