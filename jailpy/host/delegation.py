@@ -67,7 +67,9 @@ def _switched_off(point: str) -> Remedy:
     if where and where != "service":
         cause = f"the cgroup of this {where} container offers no {' and no '.join(missing)} controller"
         return Remedy(cause, ("give the container a memory and a process limit, or a cgroup namespace with all controllers",))
-    fix = f"add {' '.join(f'cgroup_enable={name}' for name in missing)} to the kernel's command line and reboot"
+    taken = [f"cgroup_disable={name}" for name in missing if f"cgroup_disable={name}" in surroundings.text("/proc/cmdline")]
+    change = f"take {' '.join(taken)} off" if taken else f"add {' '.join(f'cgroup_enable={name}' for name in missing)} to"
+    fix = f"{change} the kernel's command line and reboot"
     return Remedy(f"the {' and the '.join(missing)} controller is switched off on this kernel", (fix,))
 
 

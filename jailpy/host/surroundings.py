@@ -21,17 +21,17 @@ _MARKS = (
 
 
 def text(path: str) -> str:
-    """Return a small file's text without the newline, "" where it cannot be read."""
+    """Return a file's text without the newline, "" where it cannot be read (a sysctl refuses reads of 4 MiB)."""
     try:
         with open(ROOT + path, encoding="utf-8", errors="replace") as file:
-            return file.read(1 << 22).rstrip("\0\n")
+            return file.read().rstrip("\0\n")
     except OSError:
         return ""
 
 
 def exists(path: str) -> bool:
-    """Say whether a path is there."""
-    return os.path.exists(ROOT + path)
+    """Say whether a path is there; links of /proc are not followed, which some profiles forbid."""
+    return os.path.lexists(ROOT + path)
 
 
 def filtered() -> bool:

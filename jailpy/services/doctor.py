@@ -171,8 +171,8 @@ def _gap(planned: Planned, examined: Examined) -> Remedy:
         return delegation.no_cgroup(examined.host.cgroups, mounts)
     if planned.name == "landlock":
         return remedies.landlock(examined.host.landlock_abi, examined.trials["landlock"])
-    if planned.name == "apparmor" and not examined.host.apparmor:
-        return Remedy(planned.mechanism)
+    if planned.name not in examined.plan.profile.require.layers:
+        return Remedy(planned.mechanism)  # preferred only: nothing needs mending
     return Remedy(planned.mechanism, tuple(dict.fromkeys(need.fix for need in planned.needs)))
 
 

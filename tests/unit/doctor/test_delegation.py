@@ -31,6 +31,7 @@ def facts(own=""):
         ({**OFFERS, "/.dockerenv": ""}, "", READ_ONLY, "read-only", "writable-cgroups=true"),
         ({**OFFERS, "/run/.containerenv": ""}, "", READ_ONLY, "read-only", "unmask=/sys/fs/cgroup"),
         ({"/sys/fs/cgroup/cgroup.controllers": "cpu io pids\n"}, "", VERSION2, "the memory controller is switched off", "cgroup_enable=memory"),
+        ({"/sys/fs/cgroup/cgroup.controllers": "cpu io pids\n", "/proc/cmdline": "quiet cgroup_disable=memory\n"}, "", VERSION2, "the memory controller is switched off", "take cgroup_disable=memory off the kernel's"),
         (OFFERS, "", VERSION2, "no systemd user session runs for uid 1000", "sudo loginctl enable-linger 1000"),
         ({**OFFERS, f"{MANAGER}/cgroup.controllers": "pids\n"}, "", VERSION2, "does not delegate the memory controller", "/etc/systemd/system/user@.service.d/jailpy.conf"),
         ({**OFFERS, f"{MANAGER}/cgroup.controllers": "cpu memory pids\n"}, "", VERSION2, "no D-Bus socket", "dbus-user-session"),

@@ -206,3 +206,10 @@ def test_a_fix_of_several_lines_is_left_to_doctor(host):
     host(UBUNTU)
     assert remedies.user_namespace()[1] == "jailpy doctor prints the lines that allow it"
     assert remedies.for_step("SetHostname", errno.EPERM)[1] == "jailpy doctor prints the lines that mend it"
+
+
+@pytest.mark.parametrize("path", ["/proc/sys/user/max_user_namespaces", "/proc/self/status", "/proc/self/mountinfo"])
+def test_a_kernel_file_is_read_whole(path):
+    """A sysctl refuses a read(2) of 4 MiB with ENOMEM, other files of /proc give a page at a time."""
+    with open(path) as file:
+        assert surroundings.text(path).splitlines()[0] == file.readline().rstrip("\n")
