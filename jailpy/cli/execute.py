@@ -58,6 +58,9 @@ def execute(parsed: Parsed) -> int:
     except JailPyError as error:
         status = complain(error)
         _report_failure(parsed, plan, error, started_at)
+    except Exception as error:
+        _report_failure(parsed, plan, error, started_at)
+        raise
     finally:
         if streams:
             streams.close()
@@ -87,11 +90,12 @@ def _say_ending(parsed: Parsed, result: api.Result) -> None:
             say(f"--get {entry['name']}: refused: {entry['refused']}")
 
 
-def _report_failure(parsed: Parsed, plan: Plan | None, error: JailPyError, started_at: str) -> None:
+def _report_failure(parsed: Parsed, plan: Plan | None, error: Exception, started_at: str) -> None:
     if parsed.has("report"):
         from jailpy.report.record import not_started, record
 
-        write_report(parsed.last("report"), record(plan, parsed.command, not_started(error), {}, started_at, []))
+        report = record(plan, parsed.command, not_started(error), {}, started_at, [], parsed.last("profile", "strict"))
+        write_report(parsed.last("report"), report)
 
 
 def write_report(path: str, report: dict[str, object]) -> None:

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from jailpy import __version__
+from jailpy.errors import JailPyError
 from jailpy.supervisor.outcome import Outcome, Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jailpy.errors import JailPyError
     from jailpy.plan.compile import Plan
 
 SCHEMA = 1
 
 
-def not_started(error: JailPyError) -> Outcome:
-    """Return the outcome of a run that never began."""
+def not_started(error: Exception) -> Outcome:
+    """Return the outcome of a run that never began; after a bug of ours nobody knows whether it did."""
+    known = isinstance(error, JailPyError)
     return Outcome(
-        verdict="not_started",
+        verdict="not_started" if known else "internal_error",
         exit_code=None,
         signal=None,
         evidence=None,
         usage=Usage(),
-        notes=(error.message, *error.hints),
+        notes=(error.message, *error.hints) if known else (f"{type(error).__name__}: {error}",),
     )
 
 
@@ -32,9 +33,13 @@ def record(
     verified: dict[str, str],
     started_at: str,
     collected: list[dict[str, object]],
+    asked: str = "strict",
 ) -> dict[str, object]:
-    """Return the report. `plan` is None where none could be made; `verified` is what was seen of each layer."""
-    profile = {"name": plan.profile.name, "digest": plan.profile.digest} if plan else None
+    """Return the report. `plan` is None where none could be made of the profile `asked` for.
+
+    `verified` is what was seen of each layer.
+    """
+    profile = {"name": plan.profile.name, "digest": plan.profile.digest} if plan else {"name": _text(asked), "digest": None}
     return {
         "schema": SCHEMA,
         "jailpy": __version__,
