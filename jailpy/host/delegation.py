@@ -31,16 +31,18 @@ def no_cgroup(facts: CgroupFacts, mounts: list[str]) -> Remedy:
     if not found:
         mounting = "mount -t cgroup2 none /sys/fs/cgroup   # as root"
         return Remedy("no cgroup filesystem is mounted here", (opened() if surroundings.container() else mounting,))
-    old = [one for one in found if one[3] == 1 and _NEEDED & set(one[2])]
-    if _read_only(mounts, (old or found)[0][0]):
+    missing = _NEEDED & {name for name, _ in facts.missing}
+    old = [one for one in found if one[3] == 1 and missing & set(one[2])]
+    new = [one for one in found if one[3] == 2]
+    if _read_only(mounts, (old or new or found)[0][0]):
         fix = _WRITABLE.get(surroundings.container(), "let the sandbox around this process mount /sys/fs/cgroup writable")
         return Remedy("cgroups are mounted read-only here", (fix,))
     if old:
         return _version1(found)
-    point = found[0][0]
-    if not set(surroundings.text(f"{point}/cgroup.controllers").split()) >= _NEEDED:
-        return _switched_off(point)
-    return _occupied(facts.own, point) if facts.own else _not_delegated(point)
+    offered = surroundings.text(f"{new[0][0]}/cgroup.controllers").split() if new else []
+    if not missing <= set(offered):
+        return _switched_off(sorted(missing - set(offered)))
+    return _occupied(facts.own, new[0][0]) if facts.own else _not_delegated(new[0][0])
 
 
 def _read_only(mounts: list[str], point: str) -> bool:
@@ -60,9 +62,7 @@ def _version1(found: list[Hierarchy]) -> Remedy:
     return Remedy(f"this host has cgroup version 1, and no folder jailpy-{uid} that belongs to this account", lines)
 
 
-def _switched_off(point: str) -> Remedy:
-    offered = surroundings.text(f"{point}/cgroup.controllers").split()
-    missing = sorted(_NEEDED - set(offered))
+def _switched_off(missing: list[str]) -> Remedy:
     where = surroundings.container()
     if where and where != "service":
         cause = f"the cgroup of this {where} container offers no {' and no '.join(missing)} controller"

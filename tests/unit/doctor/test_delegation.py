@@ -48,6 +48,15 @@ def test_the_cause_and_its_fix(host, changes, own, mounts, cause, fix):
     assert fix in "\n".join(found.fix)
 
 
+def test_a_hierarchy_without_memory(host):
+    """Linux 6.12 of Debian 13 has no memory controller for version 1: folders there would not bring it."""
+    host({"/sys/fs/cgroup/unified/cgroup.controllers": "\n"})
+    mounts = [line for line in HYBRID if "memory" not in line]
+    lacking = cgroups.CgroupFacts((), "", "", (("memory", ""),))
+    assert "the memory controller is switched off" in delegation.no_cgroup(lacking, mounts).cause
+    assert "cgroup version 1" in delegation.no_cgroup(facts(), mounts).cause
+
+
 def test_without_systemd_the_shell_moves_once(host, tmp_path):
     host(OFFERS)
     (tmp_path / "run/systemd/system").unlink()
