@@ -20,19 +20,27 @@ _FULL_TERMINAL_S = 0.005  # a terminal with room for one byte polls writable and
 _PLAIN = (stat.S_ISREG, stat.S_ISBLK)
 
 
-def _reopened(target: int) -> int:
-    """Open a terminal or pipe anew, non-blocking, -1 where that cannot be had.
+def _reopened(caller: int, access: int) -> int:
+    """Open a terminal or pipe of the caller's anew, non-blocking, -1 where that cannot be had.
 
     A terminal that nobody reads polls writable and then blocks, and the clocks with it; another writer may fill a pipe
-    between the poll and the write. O_NONBLOCK on the caller's own descriptor would change it for the caller too.
+    between the poll and the write, another reader empty it before the read. O_NONBLOCK on the caller's own descriptor
+    would change it for the caller too.
     """
-    mode = os.fstat(target).st_mode
-    if not stat.S_ISFIFO(mode) and not os.isatty(target):
+    mode = os.fstat(caller).st_mode
+    if not stat.S_ISFIFO(mode) and not os.isatty(caller):
         return -1
+    if access == os.O_RDONLY and _is_named(caller):
+        return -1  # opened anew after its last writer closed, it would never poll as ended (fifo(7))
     try:
-        return os.open(f"/proc/self/fd/{target}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        return os.open(f"/proc/self/fd/{caller}", access | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         return -1
+
+
+def _is_named(descriptor: int) -> bool:
+    """Tell whether a pipe or terminal is a FIFO with a name."""
+    return not os.isatty(descriptor) and os.readlink(f"/proc/self/fd/{descriptor}").startswith("/")
 
 
 def _read(source: int, size: int) -> bytes:
@@ -46,16 +54,21 @@ def _read(source: int, size: int) -> bytes:
 
 
 class Output:
-    """One of the payload's output streams on its way to a descriptor (None: counted and thrown away, -1: closed)."""
+    """One of the payload's output streams on its way to a descriptor (None: counted and thrown away, -1: closed).
+
+    `source` is made non-blocking: the payload can open its own pipe through /proc and take out, between the poll and the
+    read, what was polled, or flush its terminal. A read that waits then would stop the clocks.
+    """
 
     def __init__(self, source: int, target: int, escape: bool) -> None:
+        os.set_blocking(source, False)
         self.source = source
         self.target = target
         self.count = 0
         self.error: OSError | None = None
         self._pending = memoryview(b"")
         self._filter = TerminalFilter() if escape else None
-        self._own = _reopened(target)
+        self._own = _reopened(target, os.O_WRONLY)
         self._sink = target if self._own < 0 else self._own
         self._plain = any(check(os.fstat(target).st_mode) for check in _PLAIN)
 
@@ -73,7 +86,10 @@ class Output:
         if self._pending:
             self._write()
             return self.source >= 0
-        chunk = _read(self.source, max(1, min(_CHUNK, allowance)))
+        try:
+            chunk = _read(self.source, max(1, min(_CHUNK, allowance)))
+        except BlockingIOError:
+            return True
         self.count += len(chunk)
         data = chunk[: max(0, allowance)]
         if self._filter:
@@ -104,9 +120,16 @@ class Input:
     """The caller's input on its way to the payload's standard input."""
 
     def __init__(self, source: int, target: int) -> None:
-        self.source = source
         self.target = target
+        self._own = _reopened(source, os.O_RDONLY)
+        self.source = source if self._own < 0 else self._own
         self._pending = memoryview(b"")
+
+    def close(self) -> None:
+        """Close what was opened here. May be called twice."""
+        if self._own >= 0:
+            os.close(self._own)
+            self._own = -1
 
     def interest(self) -> tuple[int, int]:
         """Return the descriptor to poll now, and for what."""
@@ -114,12 +137,15 @@ class Input:
 
     def step(self) -> bool:
         """Read or write one chunk. Return False at the end, or when the payload reads no more."""
+        writing = bool(self._pending)
         try:
-            if self._pending:
+            if writing:
                 self._pending = self._pending[os.write(self.target, self._pending) :]
                 return True
             self._pending = memoryview(os.read(self.source, _CHUNK))
         except BlockingIOError:
+            if writing:
+                time.sleep(_FULL_TERMINAL_S)
             return True
         except OSError as error:
             if error.errno in (errno.EPIPE, errno.EIO, errno.EISDIR):

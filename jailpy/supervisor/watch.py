@@ -214,7 +214,9 @@ class Watch:
         if self.jail.stdin >= 0:
             os.close(self.jail.stdin)
             self.jail.stdin = -1
-        self._input = None
+        if self._input:
+            self._input.close()
+            self._input = None
 
     def _on_signal(self) -> None:
         number = self.signals.take(self.jail)
@@ -302,7 +304,9 @@ class Watch:
             self.stop("idle_limit", Evidence("idle", self.limits.idle, quiet, f"no output, {self.accounting.cpu_source()}"))
 
     def close(self) -> None:
-        """Close what belongs to watching: the OOM event and the filter's listener."""
+        """Close what belongs to watching: the OOM event, the filter's listener, the way to the caller's input."""
+        if self._input:
+            self._input.close()
         if self.violations:
             self.violations.close()
             self.jail.listener = -1
