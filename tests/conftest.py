@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import time
@@ -48,13 +49,16 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason="needs root"))
 
 
-def own_cgroups():
-    """List the cgroups of JailPy's runs on this host, in every hierarchy."""
+def launcher_is_gone(cgroup):
+    """Tell whether a run's cgroup outlived its launcher, whose pid is in the name: other runs on this host may go on."""
+    launcher = re.search(r"jailpy-(\d+)-\d+-\d+", cgroup)
+    return bool(launcher) and not os.path.exists(f"/proc/{launcher[1]}")
+
+
+def left_cgroups():
+    """List the cgroups of runs that are over, in every hierarchy."""
     return {
-        os.path.join(folder, name)
-        for folder, names, _ in os.walk("/sys/fs/cgroup")
-        for name in names
-        if name.startswith("jailpy") and not name.startswith("jailpy-ci-")
+        os.path.join(folder, name) for folder, names, _ in os.walk("/sys/fs/cgroup") for name in names if launcher_is_gone(name)
     }
 
 
@@ -64,24 +68,26 @@ def mounts():
         return set(file)
 
 
-def jailed_processes():
-    """List the processes in pid namespaces below ours: their `NSpid` has more than one number."""
+def left_processes():
+    """List the processes in pid namespaces below ours (`NSpid` has more than one number) that have lost their launcher."""
     found = set()
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            with open(f"/proc/{pid}/status", "rb") as file:
-                status = file.read()
-        except OSError:
+            with open(f"/proc/{pid}/status") as file:
+                status = dict(line.split(":", 1) for line in file if ":" in line)
+            with open(f"/proc/{pid}/cgroup") as file:
+                cgroup = file.read()
+        except (FileNotFoundError, ProcessLookupError):
             continue  # ended since the listing
-        if len(status.partition(b"NSpid:")[2].partition(b"\n")[0].split()) > 1:
+        if len(status["NSpid"].split()) > 1 and (launcher_is_gone(cgroup) or int(status["PPid"]) == 1):
             found.add(int(pid))
     return found
 
 
 @pytest.fixture
 def nothing_left():
-    """Compare cgroups, mounts and jailed processes before and after a test: nothing may be left."""
-    looks = {"cgroups": own_cgroups, "mounts": mounts, "jailed processes": jailed_processes}
+    """Compare cgroups, mounts and processes before and after a test: nothing may be left."""
+    looks = {"cgroups": left_cgroups, "mounts": mounts, "processes": left_processes}
     before = {what: look() for what, look in looks.items()}
     yield
     deadline = time.monotonic() + 2
