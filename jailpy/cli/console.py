@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 def say(text: str) -> None:
     """Write one line for the person, with everything untrusted escaped."""
-    os.write(2, f"jailpy: {escape.line(text)}\n".encode())
+    try:
+        os.write(2, f"jailpy: {escape.line(text)}\n".encode())
+    except OSError:  # a full disk, a reader that is gone: the exit status and the report still say it
+        return
 
 
 def complain(error: JailPyError) -> int:

@@ -103,10 +103,11 @@ def write_report(path: str, report: dict[str, object]) -> None:
     import json
 
     text = json.dumps(report, indent=2) + "\n"
-    if path == "-":
-        sys.stderr.write(text)
-        return
     try:
+        if path == "-":
+            sys.stderr.write(text)
+            sys.stderr.flush()
+            return
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:

@@ -15,14 +15,17 @@ SCHEMA = 1
 
 def not_started(error: Exception) -> Outcome:
     """Return the outcome of a run that never began; after a bug of ours nobody knows whether it did."""
-    known = isinstance(error, JailPyError)
+    if isinstance(error, JailPyError):
+        verdict, notes = "not_started", (error.message, *error.hints)
+    else:
+        verdict, notes = "internal_error", (f"{type(error).__name__}: {error}",)
     return Outcome(
-        verdict="not_started" if known else "internal_error",
+        verdict=verdict,
         exit_code=None,
         signal=None,
         evidence=None,
         usage=Usage(),
-        notes=(error.message, *error.hints) if known else (f"{type(error).__name__}: {error}",),
+        notes=notes,
     )
 
 

@@ -161,7 +161,9 @@ def test_a_refused_memory_request_is_noted_and_no_verdict(jailpy):
     assert done.evidence is None
 
 
-BOMB = FORK + """
+BOMB = (
+    FORK
+    + """
 made=0
 try:
     for i in range(200):
@@ -169,6 +171,7 @@ try:
         made+=1
 except OSError as e: print(made,e.errno,flush=True); {then}
 """
+)
 THREADS = """
 import threading,time,sys
 made=0
@@ -212,7 +215,7 @@ def test_a_limit_that_ended_the_run_goes_before_a_refusal(jailpy):
 FILL = "import os,sys\ntry:\n f=open('{}','wb',0)\n while True: f.write(b'x'*65536)\nexcept OSError as e: print(e.errno); {}"
 
 
-@pytest.mark.parametrize("folder", ["/tmp", "/work", "/dev/shm"])  # noqa: S108
+@pytest.mark.parametrize("folder", ["/tmp", "/work", "/dev/shm"])
 def test_disk_is_one_bound_for_all_private_folders(jailpy, folder):
     done = execute(jailpy, "--disk", "8M", *python(FILL.format(f"{folder}/f", "sys.exit(4)")))
     evidence = limit(done, "disk", 4)
@@ -340,7 +343,9 @@ def test_stack_is_bounded(jailpy):
 
 
 def test_open_files_are_bounded_and_no_verdict(jailpy):
-    script = "import os,sys\nk=[]\ntry:\n while True: k.append(os.dup(0))\nexcept OSError as e: print(len(k)+3,e.errno); sys.exit(6)"
+    script = (
+        "import os,sys\nk=[]\ntry:\n while True: k.append(os.dup(0))\nexcept OSError as e: print(len(k)+3,e.errno); sys.exit(6)"
+    )
     done = execute(jailpy, "--open-files", "20", *python(script))
     assert done.out == b"20 24\n"
     assert (done.verdict, done.status, done.evidence) == ("nonzero_exit", 6, None)
@@ -391,7 +396,9 @@ def test_a_kill_by_the_payload_itself_is_its_own_death(jailpy):
     assert (done.verdict, done.status, done.report["signal"]) == ("signaled", 137, 9)
     done = execute(jailpy, *python("import os\ntry: os.kill(-1, 9)\nexcept ProcessLookupError: print('nobody')"))
     assert (done.verdict, done.out) == ("ok", b"nobody\n"), "init is not among everybody"
-    done = execute(jailpy, *python("import os\nfor n in (9,15,11):\n try: os.kill(1,n)\n except PermissionError: pass\nprint('on')"))
+    done = execute(
+        jailpy, *python("import os\nfor n in (9,15,11):\n try: os.kill(1,n)\n except PermissionError: pass\nprint('on')")
+    )
     ok(done)
     assert done.out == b"on\n", "init cannot be killed from inside"
 
@@ -402,9 +409,13 @@ def test_a_fake_sigxcpu_is_no_cpu_limit(jailpy):
 
 
 def test_first_cause_wins(jailpy):
-    done = execute(jailpy, "--wall", "400ms", "--cpu", "5s", "--output", "1K", *python("import time; time.sleep(5); print('x'*9999)"))
+    done = execute(
+        jailpy, "--wall", "400ms", "--cpu", "5s", "--output", "1K", *python("import time; time.sleep(5); print('x'*9999)")
+    )
     limit(done, "wall", 124)
-    done = execute(jailpy, "--wall", "5s", "--output", "1K", *python("print('x'*9999, flush=True); import time; time.sleep(60)"))
+    done = execute(
+        jailpy, "--wall", "5s", "--output", "1K", *python("print('x'*9999, flush=True); import time; time.sleep(60)")
+    )
     limit(done, "output", 137)
     assert done.seconds < 5
 
