@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from jailpy import api
 from jailpy.cli import options
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jailpy.cli.options import Parsed
+    from jailpy.cli.outputs import ReportFile
     from jailpy.plan.compile import Plan
 
 
@@ -44,7 +44,9 @@ def execute(parsed: Parsed) -> int:
     started_at = api.now()
     plan = None
     streams = None
+    report = None
     try:
+        report = _report_file(parsed)
         wanted = request(parsed)
         warning = shadow_warning(wanted.profile)
         if warning and not parsed.has("quiet"):
@@ -54,22 +56,32 @@ def execute(parsed: Parsed) -> int:
             say_plan(plan)
         streams = Streams(parsed)  # after the plan: a refused profile truncates nothing
         result = api.run(plan, wanted.get, streams.numbers)
-        status = _finish(parsed, result)
+        status = _finish(parsed, result, report)
     except JailPyError as error:
         status = complain(error)
-        _report_failure(parsed, plan, error, started_at)
+        _report_failure(parsed, report, plan, error, started_at)
     except Exception as error:
-        _report_failure(parsed, plan, error, started_at)
+        _report_failure(parsed, report, plan, error, started_at)
         raise
     finally:
-        if streams:
-            streams.close()
+        for opened in (streams, report):
+            if opened:
+                opened.close()
     return status
 
 
-def _finish(parsed: Parsed, result: api.Result) -> int:
-    if parsed.has("report"):
-        write_report(parsed.last("report"), result.report)
+def _report_file(parsed: Parsed) -> ReportFile | None:
+    """Open what --report names, before the run can change it."""
+    if not parsed.has("report"):
+        return None
+    from jailpy.cli import outputs
+
+    return outputs.ReportFile(parsed.last("report"))
+
+
+def _finish(parsed: Parsed, result: api.Result, report: ReportFile | None) -> int:
+    if report:
+        write_report(report, result.report)
     if not parsed.has("quiet"):
         _say_ending(parsed, result)
     return result.outcome.exit_status()
@@ -90,28 +102,22 @@ def _say_ending(parsed: Parsed, result: api.Result) -> None:
             say(f"--get {entry['name']}: refused: {entry['refused']}")
 
 
-def _report_failure(parsed: Parsed, plan: Plan | None, error: Exception, started_at: str) -> None:
-    if parsed.has("report"):
+def _report_failure(parsed: Parsed, report: ReportFile | None, plan: Plan | None, error: Exception, started_at: str) -> None:
+    if report:
         from jailpy.report.record import not_started, record
 
-        report = record(plan, parsed.command, not_started(error), {}, started_at, [], parsed.last("profile", "strict"))
-        write_report(parsed.last("report"), report)
+        profile = parsed.last("profile", "strict")
+        write_report(report, record(plan, parsed.command, not_started(error), {}, started_at, [], profile))
 
 
-def write_report(path: str, report: dict[str, object]) -> None:
-    """Write the JSON report to a file, or to standard error for "-"."""
+def write_report(file: ReportFile, report: dict[str, object]) -> None:
+    """Write the JSON report."""
     import json
 
-    text = json.dumps(report, indent=2) + "\n"
     try:
-        if path == "-":
-            sys.stderr.write(text)
-            sys.stderr.flush()
-            return
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
+        file.write(json.dumps(report, indent=2) + "\n")
     except OSError as error:
-        say(f"error: --report {path}: {error.strerror}")
+        say(f"error: --report {file.path}: {error.strerror}")
 
 
 def say_plan(plan: Plan) -> None:

@@ -7,6 +7,7 @@ import os
 from jailpy.api import Request
 from jailpy.cli.options import OPTIONS
 from jailpy.errors import UsageError
+from jailpy.profile.values import clean_path, split_show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,12 +54,13 @@ def _excused(parsed: Parsed) -> tuple[str, ...]:
 
 
 def _pair(value: str) -> tuple[str, str]:
-    source, _, destination = value.partition(":")
-    if destination and not destination.startswith("/"):
-        raise UsageError(f"option --put {value}: the destination must be absolute")
-    if any(part == ".." for part in destination.split("/")):
+    try:
+        source, destination = split_show(value)
+    except ValueError as error:
+        raise UsageError(f"option --put {value}: expected {error}") from error
+    if ".." in destination.split("/"):
         raise UsageError(f"option --put {value}: the destination must not hold ..")
-    return source, os.path.normpath(destination) if destination else ""
+    return source, clean_path(destination) if destination else ""
 
 
 def _get(value: str) -> tuple[str, str]:
@@ -70,24 +72,30 @@ def _get(value: str) -> tuple[str, str]:
     return name, destination
 
 
+def _open_input(option: str, path: str) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
+    except OSError as error:
+        raise UsageError(f"option {option} {path}: {error.strerror}") from error
+
+
 class Streams:
     """The caller's descriptors 0, 1 and 2, or the files that stand in for them. Opened before the run, never inherited."""
 
     def __init__(self, parsed: Parsed) -> None:
         self._opened: list[int] = []
-        create = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         self.numbers = (
-            self._one(0, parsed.last("stdin"), os.O_RDONLY),
-            self._one(1, parsed.last("stdout"), create),
-            self._one(2, parsed.last("stderr"), create),
+            self._one(0, parsed.last("stdin")),
+            self._one(1, parsed.last("stdout")),
+            self._one(2, parsed.last("stderr")),
         )
 
-    def _one(self, standard: int, path: str, flags: int) -> int:
+    def _one(self, standard: int, path: str) -> int:
         if path:
-            try:
-                self._opened.append(os.open(path, flags | os.O_CLOEXEC | os.O_NOCTTY, 0o666))
-            except OSError as error:
-                raise UsageError(f"option --{('stdin', 'stdout', 'stderr')[standard]} {path}: {error.strerror}") from error
+            from jailpy.cli import outputs
+
+            name = f"--{('stdin', 'stdout', 'stderr')[standard]}"
+            self._opened.append(outputs.open_stream(name, path) if standard else _open_input(name, path))
             return self._opened[-1]
         try:
             os.fstat(standard)
