@@ -100,8 +100,12 @@ def diagnose(profile: str = "strict") -> Diagnosis:
 
 
 def examine(profile: str) -> Examined:
-    """Make the trials and the launch. Raises ProfileError, UsageError."""
-    trials = {trial.name: trial.errno for trial in probe.trials()}
+    """Make the trials and the launch. Raises ProfileError, UsageError, HostError where there are no children to try in."""
+    try:
+        trials = {trial.name: trial.errno for trial in probe.trials()}
+    except OSError as error:
+        hints = ["this account's processes may be at their limit: ulimit -u, or pids.max of its cgroup"]
+        raise HostError(f"doctor: no child can be made to try things in: {error.strerror}", hints=hints) from error
     host = facts.gather()
     plan, library = _plan(profile, host)
     verified, error = _launch(plan)
@@ -140,6 +144,8 @@ def _launch(plan: Plan) -> tuple[dict[str, str], JailPyError | None]:
         return {}, error
     finally:
         os.close(nowhere)
+    if result.outcome.verdict == "cancelled":
+        raise KeyboardInterrupt
     layers: list[dict[str, str]] = result.report["layers"]  # type: ignore[assignment]
     return {layer["name"]: layer["verified"] for layer in layers if layer["verified"]}, None
 

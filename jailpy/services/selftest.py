@@ -206,6 +206,8 @@ def _launch(plan: Plan) -> tuple[api.Result, bytes]:
     nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     try:
         result = api.run(plan, (), (-1, output, nowhere))
+        if result.outcome.verdict == "cancelled":
+            raise KeyboardInterrupt
         os.lseek(output, 0, os.SEEK_SET)
         return result, os.read(output, 1 << 20)
     finally:

@@ -228,6 +228,16 @@ def test_no_cgroup_and_the_lines_that_make_one(stranger, need_tool):
             os.rmdir(folder)
 
 
+@pytest.mark.root
+def test_no_process_left_to_try_with(stranger, need_tool):
+    """The error names the limit; the control is every other test as a stranger."""
+    before = (need_tool("prlimit"), "--nproc=0:0", *AS_STRANGER)
+    done = run(stranger, "doctor", before=before)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no child can be made" in done.stderr
+    assert "ulimit -u" in done.stderr
+
+
 def looks():
     paths = ("/proc/sys/user/max_user_namespaces", "/proc/sys/kernel/hostname", "/proc/self/mountinfo")
     return subprocess.run(["cat", *paths], capture_output=True, check=True).stdout

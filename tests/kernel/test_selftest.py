@@ -32,15 +32,17 @@ sys.exit(main(["selftest", "--json"]))
 """
 WRITABLE = """
 import sys
-from jailpy.layers import mount
-opened = mount._open_all
-def writable(tree, context):
-    opened(tree, context)
-    for at, step in enumerate(tree.steps):
-        if getattr(step, "path", "").endswith("/shown"):
-            changed = {**step.__dict__, "attributes": step.attributes & ~mount.RDONLY | mount.NOEXEC}
-            tree.steps[at] = type(step)(**changed)
-mount._open_all = writable
+from jailpy.kernel.mount import NOEXEC, RDONLY
+from jailpy.plan import compile
+planner = compile.PLANNERS["mount"]
+def writable(step):
+    if not getattr(step, "path", "").endswith("/shown") or not hasattr(step, "attributes"):
+        return step
+    return type(step)(**{**step.__dict__, "attributes": step.attributes & ~RDONLY | NOEXEC})
+def plan(context):
+    made = planner(context)
+    return type(made)(**{**made.__dict__, "steps": tuple(writable(step) for step in made.steps)})
+compile.PLANNERS["mount"] = plan
 from jailpy.cli import main
 sys.exit(main(["selftest", "--json"]))
 """
@@ -112,7 +114,7 @@ def test_a_control_that_fails_proves_nothing(monkeypatch):
         "import sys\n"
         "from jailpy.services.attacks import scene\n"
         "start = scene.Scene.start_decoy\n"
-        "scene.Scene.start_decoy = lambda self: (start(self), self._facts.update(decoy=4194305, port=1, key=1))\n"
+        "scene.Scene.start_decoy = lambda self: (start(self), self._facts.update(decoy=4194305, port=1, key=0x7A11FFF1))\n"
         "from jailpy.cli import main\n"
         "sys.exit(main(['selftest', '--json']))\n"
     )

@@ -57,7 +57,8 @@ class Scene:
     def start_decoy(self) -> None:
         """Start the process that attacks look for. Raises InternalError where it does not come up."""
         command = self.command({"decoy": True, "scene": {"token": self.token}})
-        self._decoy = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        pipe = subprocess.PIPE
+        self._decoy = subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True)  # Ctrl-C is not for it
         assert self._decoy.stdout is not None
         line = self._decoy.stdout.readline()
         if not line:
