@@ -103,9 +103,9 @@ def examine(profile: str) -> Examined:
     """Make the trials and the launch. Raises ProfileError, UsageError, HostError where there are no children to try in."""
     try:
         trials = {trial.name: trial.errno for trial in probe.trials()}
-    except OSError as error:
+    except OSError as refused:
         hints = ["this account's processes may be at their limit: ulimit -u, or pids.max of its cgroup"]
-        raise HostError(f"doctor: no child can be made to try things in: {error.strerror}", hints=hints) from error
+        raise HostError(f"doctor: no child can be made to try things in: {refused.strerror}", hints=hints) from refused
     host = facts.gather()
     plan, library = _plan(profile, host)
     verified, error = _launch(plan)
