@@ -14,10 +14,10 @@ from jailpy.profile.load import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from jailpy.collector import Order
     from jailpy.host.facts import HostFacts
-    from jailpy.host.sources import Source
     from jailpy.launcher.cold import Jail
-    from jailpy.profile.model import Profile, Show
+    from jailpy.profile.model import Profile
     from jailpy.profile.overrides import Override
     from jailpy.supervisor.outcome import Outcome
 
@@ -49,26 +49,33 @@ def plan(request: Request, host: HostFacts | None = None) -> Plan:
     if not request.argv or not request.argv[0]:
         raise UsageError("command: none was given", ["jailpy exec -- COMMAND [ARG...]"])
     profile = load(request.profile, request.overrides)
-    compiled = compile_plan(profile, host or facts.gather(), _command(request, profile), request.excused)
+    host = host or facts.gather()
+    compiled = compile_plan(profile, host, _command(request, profile, host), request.excused)
     if isinstance(compiled, Rejection):
         raise compiled.error()
     return compiled
 
 
-def _command(request: Request, profile: Profile) -> Command:
-    filesystem, cwd = profile.filesystem, _cwd()
-    shown = _look("ro", filesystem.ro, profile, cwd) + _look("rw", filesystem.rw, profile, cwd)
-    shown += _look("cow", filesystem.cow, profile, cwd)
-    put = tuple(sources.look("put", source, where, filesystem.workdir, cwd) for source, where in request.put)
-    root = sources.root_folder(filesystem.root)
-    for source in (*shown, *put):
-        sources.check_destination(source, shown, filesystem.root, root)
+def _command(request: Request, profile: Profile, host: HostFacts) -> Command:
+    filesystem = profile.filesystem
+    asked = [
+        (mode, show.source, show.destination)
+        for mode, shows in (("ro", filesystem.ro), ("rw", filesystem.rw), ("cow", filesystem.cow))
+        for show in shows
+    ]
+    asked += [("put", source, destination) for source, destination in request.put]
+    cwd = _cwd()
+    found = tuple(sources.look(*each, filesystem.workdir, cwd, host.hidden) for each in asked)
+    root, root_owner = sources.root_folder(filesystem.root, host.hidden)
+    taken = sources.system_places((*host.system, *host.etc)) if filesystem.root == "system" else sources.root_places(root)
+    sources.check(found, tuple(entry.destination for entry in filesystem.tmpfs), filesystem.workdir, taken)
     return Command(
         argv=request.argv,
         environment=_environment(profile),
-        sources=shown,
-        put=put,
+        sources=tuple(source for source in found if source.mode != "put"),
+        put=tuple(source for source in found if source.mode == "put"),
         root=root,
+        root_owner=root_owner,
         terminal=request.terminal,
         collect=bool(request.get),
         keep=request.keep,
@@ -83,10 +90,6 @@ def _cwd() -> str:
         return ""
 
 
-def _look(mode: str, shows: tuple[Show, ...], profile: Profile, cwd: str) -> tuple[Source, ...]:
-    return tuple(sources.look(mode, show.source, show.destination, profile.filesystem.workdir, cwd) for show in shows)
-
-
 def _environment(profile: Profile) -> tuple[tuple[str, str], ...]:
     """Return what the payload gets: the names passed on, then what the profile sets."""
     passed = {name: os.environ[name] for name in profile.environment.pass_ if name in os.environ}
@@ -99,6 +102,7 @@ def run(plan: Plan, get: tuple[tuple[str, str], ...], streams: tuple[int, int, i
     from jailpy.supervisor.signals import Signals
 
     started_at = now()
+    orders = _orders(get)
     signals = Signals(streams[0] if plan.command.terminal and streams[0] >= 0 and os.isatty(streams[0]) else None)
     try:
         jail = cold.launch(plan, _import_what_follows)
@@ -107,11 +111,13 @@ def run(plan: Plan, get: tuple[tuple[str, str], ...], streams: tuple[int, int, i
 
             escaped = (os.isatty(streams[1]), os.isatty(streams[2]))
             outcome = supervise(jail, streams, escaped, signals)
-            collected = _collect(jail, get, plan)
+            collected = _collect(jail, orders)
         finally:
             jail.close()
     finally:
         signals.close()
+        for order in orders:
+            os.close(order.folder)
     from jailpy.report.record import record
 
     report = record(plan, plan.command.argv, outcome, jail.verified, started_at, collected)
@@ -125,12 +131,23 @@ def _import_what_follows() -> None:
     del record, run
 
 
-def _collect(jail: Jail, get: tuple[tuple[str, str], ...], plan: Plan) -> list[dict[str, object]]:
+def _orders(get: tuple[tuple[str, str], ...]) -> list[Order]:
+    """Open the folders that `get` writes to, before anything of the run could change them."""
     if not get:
         return []
     from jailpy import collector
 
-    return collector.collect(jail.folders[-1], get, plan.profile.limits)
+    return collector.order(get)
+
+
+def _collect(jail: Jail, orders: list[Order]) -> list[dict[str, object]]:
+    if not orders:
+        return []
+    from jailpy import collector
+
+    workdir = jail.plan.profile.filesystem.workdir.strip("/")
+    views = [(path[len(workdir) :].strip("/"), view) for path, view in jail.offered("collect")]
+    return collector.collect(views, orders, jail.plan.profile.limits)
 
 
 def now() -> str:

@@ -1,8 +1,14 @@
-"""Collect files out of a dead run: the one place that reads what a payload left behind. Parent side.
+"""The collector: copies files out of the work folder once the run is dead. Parent side, no fork.
 
-The folder is a read-only, nosymfollow view of the work folder (steps/mounts.py, OfferFolder). Nothing is looked at by path
-and used by path: each file is opened once, below the folder and through no link (openat2(2)), and judged by what was
-opened. The classes of attack that this answers: CVE-2024-28185, CVE-2024-28189.
+Everything below the work folder is the payload's and hostile: names, types, sizes, links. So:
+
+* DEST's folder is opened before the run (`Order`): nothing that the run does can lead a write elsewhere.
+* The work folder is read through detached, read-only, nosymfollow views (steps/mounts.py, OfferFolder), by openat2(2)
+  that leaves neither the view nor its filesystem and follows no link.
+* A file is looked at by O_PATH first, so that no device is opened and no FIFO waited for; what counts is what fstat(2)
+  says of the descriptor that is then read.
+* A copy is made under no name, or a private one, and renamed into place: DEST is the old file or the whole new one, and
+  a link at DEST is replaced, never followed.
 """
 
 from __future__ import annotations
@@ -11,193 +17,280 @@ import errno
 import os
 import stat
 
+from jailpy import escape
+from jailpy.errors import UsageError
 from jailpy.frozen import Frozen
 from jailpy.kernel import mount
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from jailpy.profile.model import Limits
 
-_RESOLVE = mount.RESOLVE_BENEATH | mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_NO_MAGICLINKS | mount.RESOLVE_NO_XDEV
+    Entry = dict[str, object]
+
+DEEPEST = 32
 _CHUNK = 1 << 20
-_DEEPEST = 64
+_RESOLVE = mount.RESOLVE_BENEATH | mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_NO_MAGICLINKS | mount.RESOLVE_NO_XDEV
 _KINDS = {
-    stat.S_IFLNK: "symbolic link", stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device",
+    stat.S_IFLNK: "symlink",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "device",
     stat.S_IFBLK: "device",
-}  # fmt: skip
-# Files that tools of the host execute by themselves (CVE-2026-48124, CVE-2026-55607)
-_EXECUTED = ("conftest.py", "sitecustomize.py", "usercustomize.py", "CLAUDE.md", "AGENTS.md", ".envrc", "Makefile")
-_EXECUTED_BELOW = (".git", ".vscode", ".idea", ".github", ".husky")
+}
+_WHY = {
+    errno.ENOENT: "not there",
+    errno.ENOTDIR: "not there",
+    errno.ELOOP: "symlink",
+    errno.EXDEV: "shown from the host, or a mount of its own: not collected",
+    errno.ENAMETOOLONG: "name too long",
+}
+_NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL)
+# Names that programs of the host execute or obey when they meet them: shells, editors, Git, Python, test runners, agents.
+_OBEYED = frozenset(
+    (
+        ".git", ".gitattributes", ".gitmodules", ".gitconfig", ".hg", ".husky", ".pre-commit-config.yaml",
+        ".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".bash_aliases", ".profile", ".zshrc", ".zshenv",
+        ".zprofile", ".zlogin", ".envrc", ".inputrc", ".vimrc", ".exrc", ".nvimrc", ".emacs", ".emacs.d", ".dir-locals.el",
+        ".ssh", ".config", ".netrc", ".npmrc", ".yarnrc", ".yarnrc.yml", ".pypirc", ".gdbinit", ".lldbinit", ".rgignore",
+        ".vscode", ".idea", ".devcontainer", ".github", ".gitlab-ci.yml", ".cargo",
+        ".claude", ".cursor", ".mcp.json", "claude.md", "agents.md", "gemini.md",
+        "conftest.py", "sitecustomize.py", "usercustomize.py", "pyvenv.cfg", "setup.py", "noxfile.py",
+        "makefile", "gnumakefile", "justfile", "package.json", "build.rs",
+    )
+)  # fmt: skip
+_OBEYED_ENDINGS = (".pth", ".desktop", ".service", ".code-workspace")
+_WARNING = "programs of the host execute or obey files of this name: look at it before you use its folder"
 
 
-class Caps(Frozen):
-    """What is taken at most: bytes of one file, bytes and files in all."""
+class Order(Frozen):
+    """One --get. `folder` is a descriptor of DEST's folder and `base` its last part, or `folder` is DEST and `base` ""."""
 
-    file: int
-    total: int
-    files: int
+    name: str
+    destination: str
+    folder: int
+    base: str
 
 
-class Collection:
-    """One collection: counts against the caps, and the entries of the report."""
+def order(wanted: tuple[tuple[str, str], ...]) -> list[Order]:
+    """Open the folder of each DEST of (NAME, DEST). Raises UsageError where one is missing or may not be written."""
+    orders: list[Order] = []
+    try:
+        for name, destination in wanted:
+            orders.append(_order(name, destination))
+    except BaseException:
+        close(orders)
+        raise
+    return orders
 
-    def __init__(self, folder: int, caps: Caps) -> None:
-        self.entries: list[dict[str, object]] = []
-        self._folder = folder
-        self._left = caps.total
-        self._files = caps.files
-        self._largest = caps.file
 
-    def take(self, name: str, destination: str) -> None:
-        """Collect a file or a folder of the work folder."""
+def _order(name: str, destination: str) -> Order:
+    plain = destination.rstrip("/") or "/"
+    into = os.path.isdir(plain) and not os.path.islink(plain)
+    parent, base = (plain, "") if into else os.path.split(plain)
+    try:
+        folder = os.open(parent or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise UsageError(f"option --get {name}:{destination}: {parent or '.'}: {error.strerror}") from error
+    if not os.access(parent or ".", os.W_OK | os.X_OK, effective_ids=True):
+        os.close(folder)
+        raise UsageError(f"option --get {name}:{destination}: {parent or '.'}: may not be written")
+    return Order(name, plain, folder, base)
+
+
+def close(orders: list[Order]) -> None:
+    """Close what `order` opened."""
+    for each in orders:
+        os.close(each.folder)
+    orders.clear()
+
+
+def collect(views: list[tuple[str, int]], orders: list[Order], limits: Limits) -> list[Entry]:
+    """Copy what was ordered and say of each file what became of it.
+
+    `views` pairs folders, as paths relative to the work folder ("" for itself), with descriptors of their views.
+    An entry has `name`, `destination`, `bytes`, `refused` (null, or the reason) and `warning` (null, or words on a name that
+    programs of the host obey). At most `disk` bytes in `inodes` files, each within `file_size`, are copied in all.
+    """
+    taking = _Taking(limits)
+    for each in orders:
+        taking.take(each, *_view_of(each.name, views))
+    return taking.entries
+
+
+def _view_of(name: str, views: list[tuple[str, int]]) -> tuple[int, str]:
+    """Return the view that a name lies in, the innermost one, and the name relative to that."""
+    clean = "/".join(part for part in name.split("/") if part not in ("", "."))
+    path, view = max(
+        (each for each in views if not each[0] or f"{clean}/".startswith(f"{each[0]}/")), key=lambda each: len(each[0])
+    )
+    return view, clean[len(path) :].strip("/") or "."
+
+
+class _RefusedError(Exception):
+    """A file that is not taken; the text is the reason."""
+
+
+class _Taking:
+    """One collection: what is left of its bounds, and what became of each file."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.entries: list[Entry] = []
+        self._bytes = limits.disk
+        self._files = limits.inodes
+        self._largest = limits.disk if limits.file_size is None else min(limits.disk, limits.file_size)
+
+    def take(self, wanted: Order, view: int, path: str) -> None:
+        """Take one file or folder of a view."""
         try:
-            found = self._open(name)
-        except OSError as error:
-            self._refuse(name, destination, _why(error))
-            return
+            if self._is_folder(view, path):
+                target = _folder_at(wanted.folder, wanted.base) if wanted.base else os.dup(wanted.folder)
+                self._take_folder(view, path, target, (wanted.name, wanted.destination), 1)
+                return
+            base = wanted.base or os.path.basename(path)
+            destination = wanted.destination if wanted.base else f"{wanted.destination}/{base}"
+            count = self._copy(view, path, wanted.folder, base)
+            self._add(wanted.name, destination, count, None)
+        except _RefusedError as refused:
+            self._add(wanted.name, wanted.destination, None, str(refused))
+
+    def _is_folder(self, folder: int, path: str) -> bool:
+        """Look at a path without opening what it names. Raises _RefusedError for all but a file or a folder."""
+        found = _open(folder, path, os.O_PATH | os.O_NOFOLLOW)
         try:
-            if stat.S_ISDIR(os.fstat(found).st_mode):
-                self._take_folder(found, name, destination)
-            else:
-                self._take_file(found, name, destination)
+            kind = stat.S_IFMT(os.fstat(found).st_mode)
         finally:
             os.close(found)
+        if kind in _KINDS:
+            raise _RefusedError(_KINDS[kind])
+        return kind == stat.S_IFDIR
 
-    def _open(self, name: str) -> int:
-        """Open for reading, without waiting for a fifo's writer and without a device's side effects."""
-        probe = mount.openat2(self._folder, os.fsencode(name), os.O_PATH | os.O_NOFOLLOW, _RESOLVE)
+    def _walk(self, source: int, target: int, name: str, destination: str, depth: int) -> None:
+        """Take everything in a folder; closes `source`."""
         try:
-            kind = _KINDS.get(stat.S_IFMT(os.fstat(probe).st_mode))
+            for each in sorted(os.listdir(source)):
+                if self._files <= 0:
+                    self._add(f"{name}/...", destination, None, "too many files")
+                    return
+                self._files -= 1
+                self._take_one(source, target, each, (f"{name}/{each}", f"{destination}/{each}"), depth)
         finally:
-            os.close(probe)
-        if kind:
-            raise OSError(errno.EINVAL, kind)
-        return mount.openat2(self._folder, os.fsencode(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, _RESOLVE)
+            os.close(source)
 
-    def _take_folder(self, found: int, name: str, destination: str) -> None:
-        if name.count("/") >= _DEEPEST:
-            self._refuse(name, destination, f"deeper than {_DEEPEST} folders")
-            return
+    def _take_one(self, source: int, target: int, base: str, said: tuple[str, str], depth: int) -> None:
         try:
-            _make_folder(destination)
-        except OSError as error:
-            self._refuse(name, destination, f"cannot be written: {error.strerror}")
-            return
-        for entry in _names(found):
-            if self._files <= 0:
-                self._refuse(f"{name}/{entry}", destination, "too many files")
-                return
-            self.take(f"{name}/{entry}", f"{destination}/{entry}")
+            if not self._is_folder(source, base):
+                self._add(*said, self._copy(source, base, target, base), None)
+            elif depth >= DEEPEST:
+                self._add(*said, None, f"more than {DEEPEST} folders deep")
+            else:
+                self._take_folder(source, base, _folder_at(target, base), said, depth + 1)
+        except _RefusedError as refused:
+            self._add(*said, None, str(refused))
 
-    def _take_file(self, found: int, name: str, destination: str) -> None:
-        state = os.fstat(found)
-        reason = self._why_not(state)
-        if reason:
-            self._refuse(name, destination, reason)
-            return
-        self._files -= 1
+    def _take_folder(self, folder: int, path: str, target: int, said: tuple[str, str], depth: int) -> None:
+        """Take a folder; closes `target`."""
         try:
-            size = _copy(found, destination, state.st_size, executable=bool(state.st_mode & stat.S_IXUSR))
-        except OSError as error:
-            self._refuse(name, destination, f"cannot be written: {error.strerror}")
-            return
-        self._left -= size
-        self._add(name, destination, size, None)
-
-    def _why_not(self, state: os.stat_result) -> str | None:
-        """Judge an opened file."""
-        if not stat.S_ISREG(state.st_mode):
-            return _KINDS.get(stat.S_IFMT(state.st_mode), "not a regular file")
-        if state.st_nlink != 1:
-            return "hard link"
-        if state.st_size > self._largest or state.st_size > self._left:
-            return f"too large: {state.st_size} bytes"
-        return "too many files" if self._files <= 0 else None
-
-    def _refuse(self, name: str, destination: str, reason: str) -> None:
-        self._files -= 1
-        self._add(name, destination, 0, reason)
-
-    def _add(self, name: str, destination: str, size: int, refused: str | None) -> None:
-        warning = None if refused or not executed_by_host(name) else "tools of the host execute a file of this name"
-        entry = {"name": _text(name), "destination": _text(destination), "bytes": size}
-        self.entries.append({**entry, "refused": refused, "warning": warning})
-
-
-def collect(folder: int, wanted: tuple[tuple[str, str], ...], limits: Limits) -> list[dict[str, object]]:
-    """Collect each (name in the work folder, destination on the host); return what was taken and what was refused.
-
-    Regular files with one link only, never through a link, no larger than `file_size` and together than `disk`, no more
-    than `inodes`. What cannot be read or written is refused with the reason; nothing is raised for it.
-    """
-    collection = Collection(folder, Caps(limits.file_size or limits.disk, limits.disk, limits.inodes))
-    for name, destination in wanted:
-        collection.take(name, os.path.abspath(destination))
-    return collection.entries
-
-
-def executed_by_host(name: str) -> bool:
-    """Say whether a file of this name is one that tools of the host execute by themselves."""
-    parts = name.split("/")
-    last = parts[-1]
-    named = last in _EXECUTED or last.endswith(".pth") or (last.startswith(".") and last.endswith(("rc", "profile")))
-    return named or any(part in _EXECUTED_BELOW for part in parts[:-1])
-
-
-def _text(name: str) -> str:
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
-
-
-def _why(error: OSError) -> str:
-    if error.errno == errno.EINVAL and error.strerror in _KINDS.values():
-        return str(error.strerror)
-    words = {errno.ENOENT: "not there", errno.ENOTDIR: "not there", errno.ELOOP: "symbolic link", errno.EXDEV: "outside"}
-    return words.get(error.errno or 0, error.strerror or "cannot be opened")
-
-
-def _names(folder: int) -> Iterator[str]:
-    reopened = os.open(f"/proc/self/fd/{folder}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with os.scandir(reopened) as listing:
-            for entry in listing:
-                yield entry.name
-    finally:
-        os.close(reopened)
-
-
-def _make_folder(path: str) -> None:
-    try:
-        os.mkdir(path)
-    except FileExistsError:
-        if not stat.S_ISDIR(os.lstat(path).st_mode):
-            raise
-
-
-def _copy(source: int, destination: str, size: int, executable: bool) -> int:
-    """Write aside under a new name, then rename: a link or a file at the destination is replaced, never written to."""
-    above = os.open(os.path.dirname(destination) or "/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    aside, name = f".jailpy-{os.getpid()}-{os.urandom(8).hex()}", os.path.basename(destination)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        target = os.open(aside, flags, 0o755 if executable else 0o644, dir_fd=above)
-        try:
-            written = _copy_bytes(source, target, size)
-            os.rename(aside, name, src_dir_fd=above, dst_dir_fd=above)
-        except BaseException:
-            os.unlink(aside, dir_fd=above)
-            raise
+            self._walk(_open(folder, path, os.O_RDONLY | os.O_DIRECTORY), target, *said, depth)
         finally:
             os.close(target)
-    finally:
-        os.close(above)
-    return written
+
+    def _copy(self, folder: int, path: str, into: int, base: str) -> int:
+        """Copy one regular file to `base` in a folder; return its size. Raises _RefusedError."""
+        source = _open(folder, path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
+        try:
+            found = os.fstat(source)
+            if not stat.S_ISREG(found.st_mode):
+                raise _RefusedError(_KINDS.get(stat.S_IFMT(found.st_mode), "not a file"))
+            if found.st_nlink > 1:
+                raise _RefusedError("hard link")
+            if found.st_size > self._largest:
+                raise _RefusedError(f"too large: {found.st_size} bytes where {self._largest} are allowed")
+            most = min(self._largest, self._bytes)
+            if found.st_size > most:
+                raise _RefusedError("too much in all: the bound is limits.disk")
+            count = _write(source, into, base, 0o755 if found.st_mode & 0o100 else 0o644, most)
+        finally:
+            os.close(source)
+        self._bytes -= count
+        return count
+
+    def _add(self, name: str, destination: str, count: int | None, refused: str | None) -> None:
+        name, destination = escape.line(name), escape.line(destination)
+        warning = _WARNING if refused is None and obeyed(name) else None
+        self.entries.append({"name": name, "destination": destination, "bytes": count, "refused": refused, "warning": warning})
 
 
-def _copy_bytes(source: int, target: int, size: int) -> int:
-    """Copy at most `size` bytes, as the file had when it was judged."""
-    written = 0
-    while written < size and (count := os.sendfile(target, source, None, min(_CHUNK, size - written))):
-        written += count
-    return written
+def obeyed(name: str) -> bool:
+    """Tell whether programs of the host execute or obey files of this name, in any letter case."""
+    parts = name.casefold().split("/")
+    return any(part in _OBEYED for part in parts) or parts[-1].endswith(_OBEYED_ENDINGS)
+
+
+def _open(folder: int, path: str, flags: int) -> int:
+    """Open below a folder and nowhere else. Raises _RefusedError."""
+    try:
+        return mount.openat2(folder, os.fsencode(path), flags, _RESOLVE)
+    except OSError as error:
+        raise _RefusedError(_WHY.get(error.errno or 0) or f"cannot be read: {error.strerror}") from error
+
+
+def _folder_at(parent: int, base: str) -> int:
+    """Open a folder of the host, made where it is missing, never through a link. Raises _RefusedError."""
+    try:
+        if not _exists(parent, base):
+            os.mkdir(base, 0o755, dir_fd=parent)
+        return os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    except OSError as error:
+        why = "is a link or a file" if error.errno in (errno.ELOOP, errno.ENOTDIR) else error.strerror
+        raise _RefusedError(f"cannot be written: the destination {why}") from error
+
+
+def _exists(parent: int, base: str) -> bool:
+    try:
+        os.stat(base, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _write(source: int, folder: int, base: str, mode: int, most: int) -> int:
+    """Write a copy of at most `most` bytes and rename it to `base`. Raises _RefusedError; nothing is left then."""
+    aside = f".jailpy-{os.urandom(8).hex()}"
+    try:
+        target, named = _create(folder, aside, mode)
+        try:
+            count = _pour(source, target, most)
+            if not named:
+                os.link(f"/proc/self/fd/{target}", aside, dst_dir_fd=folder, follow_symlinks=True)
+                named = True
+            os.rename(aside, base, src_dir_fd=folder, dst_dir_fd=folder)
+            named = False
+        finally:
+            os.close(target)
+            if named:
+                os.unlink(aside, dir_fd=folder)
+    except OSError as error:
+        raise _RefusedError(f"cannot be written: {error.strerror}") from error
+    return count
+
+
+def _create(folder: int, aside: str, mode: int) -> tuple[int, bool]:
+    """Make a file without a name, which a killed launcher cannot leave behind, or a named one where that is unknown."""
+    flags = os.O_WRONLY | os.O_CLOEXEC
+    try:
+        return os.open(".", flags | os.O_TMPFILE, mode, dir_fd=folder), False
+    except OSError as error:
+        if error.errno not in _NO_TMPFILE:
+            raise
+    return os.open(aside, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode, dir_fd=folder), True
+
+
+def _pour(source: int, target: int, most: int) -> int:
+    """Copy what a file holds, and see that it did not grow beyond the bound meanwhile. Raises OSError, _RefusedError."""
+    count = 0
+    while sent := os.sendfile(target, source, None, min(_CHUNK, most + 1 - count)):
+        count += sent
+        if count > most:
+            raise _RefusedError("grew while it was read")
+    return count

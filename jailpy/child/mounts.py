@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from jailpy.child import copying, wire
 from jailpy.kernel import mount
@@ -25,6 +26,14 @@ def cut_propagation(step: steps.CutPropagation, child: Child) -> None:
     mount.make_private()
 
 
+def show_system(step: steps.ShowSystem, child: Child) -> None:
+    """Apply ShowSystem. No step of the way can be another's link: only the host's owner changes these folders."""
+    shown = mount.open_tree(_HERE, os.fsencode(step.path))
+    mount.mount_setattr(shown, step.attributes)
+    mount.move_mount(shown, _HERE, os.fsencode(step.at))
+    os.close(shown)
+
+
 def open_source(step: steps.OpenSource, child: Child) -> None:
     """Apply OpenSource: look the path up once, refuse links, copy the mount that was found."""
     found = mount.openat2(_HERE, os.fsencode(step.path), os.O_PATH, mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_NO_MAGICLINKS)
@@ -42,21 +51,24 @@ def new_tmpfs(step: steps.NewTmpfs, child: Child) -> None:
 def enter_root(step: steps.EnterRoot, child: Child) -> None:
     """Apply EnterRoot."""
     child.root = child.slots.pop(step.slot)
-    mount.move_mount(child.root, _HERE, os.fsencode(step.over))
+    mount.move_mount(child.root, _HERE, b"/")
     os.fchdir(child.root)
 
 
 def make_folder(step: steps.MakeFolder, child: Child) -> None:
     """Apply MakeFolder."""
-    os.mkdir(step.path)
-    os.chmod(step.path, step.mode)
+    os.mkdir(step.path, step.mode)
+    if step.mode & stat.S_ISVTX:  # mkdir(2) heeds the umask
+        os.chmod(step.path, step.mode)
 
 
 def make_file(step: steps.MakeFile, child: Child) -> None:
     """Apply MakeFile."""
-    descriptor = os.open(step.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, step.mode)
-    os.write(descriptor, step.content)
-    os.close(descriptor)
+    os.mknod(step.path, step.mode | stat.S_IFREG)
+    if step.content:
+        descriptor = os.open(step.path, os.O_WRONLY | os.O_CLOEXEC)
+        os.write(descriptor, step.content)
+        os.close(descriptor)
 
 
 def make_link(step: steps.MakeLink, child: Child) -> None:
@@ -117,18 +129,22 @@ def bind_read_only(step: steps.BindReadOnly, child: Child) -> None:
 
 
 def mask(step: steps.Mask, child: Child) -> None:
-    """Apply Mask."""
+    """Apply Mask. A bind mount inherits attributes, so only the first one of a kind needs to be given them."""
     for paths, cover in ((step.files, step.file_cover), (step.folders, step.folder_cover)):
-        for path in paths:
+        for path in paths[:1]:
             copy = mount.open_tree(_HERE, os.fsencode(cover), recursive=False)
             mount.mount_setattr(copy, mount.RDONLY | mount.NOSUID | mount.NOEXEC, recursive=False)
             _attach(copy, path)
             os.close(copy)
+        for path in paths[1:]:
+            mount.bind(os.fsencode(paths[0]), os.fsencode(path))
 
 
-def drop_mount(step: steps.DropMount, child: Child) -> None:
-    """Apply DropMount."""
-    mount.detach(os.fsencode(step.path))
+def leave_behind(step: steps.LeaveBehind, child: Child) -> None:
+    """Apply LeaveBehind. Unmounting here would wait for a grace period of RCU, as ChangeRoot does once for all."""
+    found = mount.openat2(_HERE, os.fsencode(step.path), os.O_PATH, _NO_LINKS)
+    mount.move_mount(found, _HERE, b"/proc")  # the host's, below the new root
+    os.close(found)
     os.rmdir(step.path)
 
 
@@ -146,7 +162,6 @@ def change_root(step: steps.ChangeRoot, child: Child) -> None:
         mount.pivot_root()
         mount.detach(b".")
     else:
-        mount.move_mount(mount.open_tree(_HERE, b"."), _HERE, b"/")
         os.chroot(".")
     os.chdir("/")
     os.close(child.root)
@@ -154,14 +169,15 @@ def change_root(step: steps.ChangeRoot, child: Child) -> None:
 
 def offer_folder(step: steps.OfferFolder, child: Child) -> None:
     """Apply OfferFolder."""
-    view = mount.open_tree(_HERE, os.fsencode(step.path), recursive=False)
-    mount.mount_setattr(view, mount.RDONLY | mount.NOSYMFOLLOW | mount.NOEXEC | mount.NODEV | mount.NOSUID, recursive=False)
+    view = mount.open_tree(_HERE, os.fsencode(step.path or "."))
+    mount.mount_setattr(view, mount.RDONLY | mount.NOSYMFOLLOW | mount.NOEXEC | mount.NODEV | mount.NOSUID)
     child.send_descriptor(wire.FOLDER, view)
     os.close(view)
 
 
 APPLY: dict[type[Step], Callable[[Any, Child], None]] = {
     steps.CutPropagation: cut_propagation,
+    steps.ShowSystem: show_system,
     steps.OpenSource: open_source,
     steps.NewTmpfs: new_tmpfs,
     steps.EnterRoot: enter_root,
@@ -176,7 +192,7 @@ APPLY: dict[type[Step], Callable[[Any, Child], None]] = {
     steps.NewDevpts: new_devpts,
     steps.BindReadOnly: bind_read_only,
     steps.Mask: mask,
-    steps.DropMount: drop_mount,
+    steps.LeaveBehind: leave_behind,
     steps.SetAttributes: set_attributes,
     steps.ChangeRoot: change_root,
     steps.OfferFolder: offer_folder,

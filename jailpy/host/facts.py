@@ -23,7 +23,10 @@ _ETC_NETWORK = ("services", "protocols", "gai.conf")
 
 
 class Entry(Frozen):
-    """A path of the host: `kind` is "folder", "file" or "link" (then `target` is where it points)."""
+    """A path of the host: `kind` is "folder", "file" or "link" (then `target` is where it points).
+
+    With a `target`, a folder or file is shown from there: its own path is a link to what no jail shows otherwise.
+    """
 
     path: str
     kind: str
@@ -48,7 +51,6 @@ class HostFacts(Frozen):
     etc_network: tuple[Entry, ...]
     devices: tuple[str, ...]
     proc: tuple[Entry, ...]
-    stage: str
     root_filesystem: str
     apparmor: bool
     apparmor_profiles: tuple[str, ...]
@@ -81,12 +83,27 @@ def _etc_names() -> tuple[str, ...]:
     return _ETC + tuple(name for name in listed if name.startswith(_ETC_PREFIXES))
 
 
+def _etc_entries(names: tuple[str, ...]) -> tuple[Entry, ...]:
+    return tuple(_followed(found) if found.kind == "link" else found for found in _entries("/etc/", names))
+
+
+def _followed(link: Entry) -> Entry:
+    """Return what a link leads to where that lies outside /usr and /etc, as the certificates of openSUSE do in /var/lib."""
+    real = os.path.realpath(link.path)
+    found = None if real.startswith(("/usr/", "/etc/")) else entry(real)
+    return Entry(link.path, found.kind, real) if found else link
+
+
 def _proc() -> tuple[Entry, ...]:
+    """Return the entries of /proc that are no process and that others than root may use.
+
+    The rest needs no mask: the jail's user is never root's, nor in its group, to a file of procfs, and has no capability.
+    """
     with os.scandir("/proc") as listing:
         names = [
             Entry(found.name, "link" if found.is_symlink() else "folder" if found.is_dir() else "file")
             for found in listing
-            if not found.name.isdecimal()
+            if not found.name.isdecimal() and found.stat(follow_symlinks=False).st_mode & 0o077
         ]
     return tuple(sorted(names, key=lambda found: found.path))
 
@@ -140,7 +157,6 @@ def gather() -> HostFacts:
     real_root = euid == 0 and sum(int(count) for count in maps[2::3]) > 1
     mounts = files.read("/proc/self/mountinfo", 1 << 24).splitlines()
     root = next((line for line in mounts if line.split()[4] == "/"), "")
-    stage = next(path for path in ("/tmp", "/mnt", "/usr") if os.path.isdir(path) and not os.path.islink(path))  # noqa: S108
     return HostFacts(
         kernel=_kernel(),
         machine=ARCH,
@@ -153,11 +169,10 @@ def gather() -> HostFacts:
         hard_limits=_hard_limits(),
         processors=len(os.sched_getaffinity(0)),
         system=_entries("/", SYSTEM),
-        etc=_entries("/etc/", _etc_names()),
-        etc_network=_entries("/etc/", _ETC_NETWORK),
+        etc=_etc_entries(_etc_names()),
+        etc_network=_etc_entries(_ETC_NETWORK),
         devices=tuple(name for name in ("null", "zero", "full", "random", "urandom", "tty") if os.path.exists(f"/dev/{name}")),
         proc=_proc(),
-        stage=stage,
         root_filesystem=root.partition(" - ")[2].split(" ")[0],
         apparmor=_apparmor(),
         apparmor_profiles=_apparmor_profiles(),

@@ -1,4 +1,8 @@
-"""The host paths that a run shows or copies, looked at once before the plan. Parent side, no fork."""
+"""The host paths that a run shows or copies: looked at once, and their places in the jail checked, before the plan.
+
+Parent side, no fork. What is found here is opened later without following a link, so a source that changes meanwhile
+makes the launch fail and shows nothing else.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +15,21 @@ from jailpy.host import facts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from jailpy.host.facts import Entry
 
-_REFUSED = ("/", "/proc", "/sys", "/dev", "/run", "/tmp", "/var/run")  # noqa: S108
+_WHOLE = ("/", "/proc", "/sys", "/dev", "/run", "/tmp", "/var/run", "/var/tmp", "/run/user")  # noqa: S108
+_BELOW = ("/proc/", "/sys/", "/dev/")
 _OWN_PLACES = ("proc", "sys", "dev", "run", "tmp")
+_TAKEN = ("/proc", "/dev", "/.disk", "/.landlock")
+_MOST_NAMES, _MOST_LOOKS, _MOST_FOREIGN = 1000, 5000, 3
 
 
 class Source(Frozen):
     """A host path to show. `mode` is "ro", "rw", "cow" or "put"; `destination` is absolute, in the jail.
 
-    `foreign` counts files of a copy-on-write folder that the jail's user cannot change (another owner).
+    `foreign` says which files of a copy-on-write folder the payload cannot change, "" where there are none.
     """
 
     mode: str
@@ -28,29 +37,40 @@ class Source(Frozen):
     destination: str
     kind: str
     owner: tuple[int, int]
-    foreign: int = 0
+    foreign: str = ""
 
 
-def look(mode: str, source: str, destination: str, workdir: str, cwd: str) -> Source:
-    """Resolve one SRC[:DST]. Raises UsageError: missing, a link, a special file, or a place that is never shown."""
-    path = os.path.normpath(os.path.join(cwd, os.path.expanduser(source)))
+class Place(Frozen):
+    """A path of the jail that is taken. `host` is the path behind it, "" for a private folder."""
+
+    path: str
+    kind: str
+    host: str
+    mode: str
+
+
+def look(mode: str, source: str, destination: str, workdir: str, cwd: str, hidden: tuple[str, ...] = ()) -> Source:
+    """Resolve one SRC[:DST]. Raises UsageError: missing, a link, a special file, or a place that is never shown.
+
+    `hidden` are folders of JailPy's own: nothing inside them is shown.
+    """
+    path = os.path.join(cwd, os.path.expanduser(source))
     found = _stat(mode, source, path)
     real = os.path.realpath(path)
-    if real in _REFUSED or real.startswith(("/proc/", "/sys/", "/dev/")):
-        raise UsageError(
-            f"--{mode} {source}: {real} is never shown whole",
-            ["name the folder or file below it that the command needs"],
-        )
     kind = "folder" if stat.S_ISDIR(found.st_mode) else "file"
-    where = destination or (path if os.path.isabs(source) and mode != "put" else f"{workdir}/{os.path.basename(path)}")
-    return Source(mode, real, where, kind, (found.st_uid, found.st_gid))
+    _refuse_place(mode, source, real, kind, hidden)
+    plain = os.path.normpath(path)
+    keeps_path = os.path.isabs(source) and mode != "put"
+    where = destination or (plain if keeps_path else os.path.join(workdir, os.path.basename(plain)))
+    foreign = _foreign(real) if mode == "cow" and kind == "folder" else ""
+    return Source(mode, real, where, kind, (found.st_uid, found.st_gid), foreign)
 
 
 def _stat(mode: str, source: str, path: str) -> os.stat_result:
     try:
         found = os.lstat(path)
     except OSError as error:
-        raise UsageError(f"--{mode} {source}: {error.strerror}", [f"looked for {path}"]) from error
+        raise UsageError(f"--{mode} {source}: {error.strerror}", [f"looked for {os.path.normpath(path)}"]) from error
     if stat.S_ISLNK(found.st_mode):
         raise UsageError(f"--{mode} {source}: is a symbolic link", [f"name what it points to: {os.path.realpath(path)}"])
     if not stat.S_ISDIR(found.st_mode) and not stat.S_ISREG(found.st_mode):
@@ -58,48 +78,139 @@ def _stat(mode: str, source: str, path: str) -> os.stat_result:
     return found
 
 
-def root_folder(root: str) -> tuple[Entry, ...]:
-    """Return the top level of a root filesystem folder, () for "system" and "empty". Raises UsageError.
+def _refuse_place(mode: str, source: str, real: str, kind: str, hidden: tuple[str, ...]) -> None:
+    """Refuse what would show the host's processes, devices or sockets, or JailPy's own folders."""
+    below = ["name the folder or file below it that the command needs"]
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if real in _WHOLE or os.path.dirname(real) == "/run/user" or (runtime and real == os.path.realpath(runtime)):
+        raise UsageError(f"--{mode} {source}: {real} is never shown whole", below)
+    if real.startswith(_BELOW):
+        raise UsageError(f"--{mode} {source}: nothing below {os.path.join('/', real.split('/')[1])} is shown")
+    for folder in hidden:
+        if real == folder or real.startswith(folder + "/"):
+            raise UsageError(f"--{mode} {source}: {folder} is JailPy's own folder and never shown")
+    socket = _socket_in(real) if kind == "folder" and mode != "put" else ""
+    if socket:
+        words = f"--{mode} {source}: holds the socket {socket}, and a program behind a socket may do the payload's bidding"
+        raise UsageError(words, below)
 
-    The places where JailPy mounts its own must not be links: a link would lead the mount elsewhere (CVE-2025-31133).
+
+def _socket_in(folder: str) -> str:
+    """Return the name of a socket at the top of a folder, "" where there is none among the first names."""
+    try:
+        with os.scandir(folder) as listing:
+            for entry, _ in zip(listing, range(_MOST_NAMES), strict=False):
+                plain = entry.is_symlink() or entry.is_dir() or entry.is_file()
+                if not plain and stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode):
+                    return entry.name
+    except OSError as error:
+        raise UsageError(f"{folder}: {error.strerror}") from error
+    return ""
+
+
+def _foreign(path: str) -> str:
+    """Name files below a folder that the jail's one user cannot own: copying them up would fail (EOVERFLOW)."""
+    owner = os.lstat(path)
+    mapped = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    names = []
+    for name, _ in zip(_below(path), range(_MOST_LOOKS), strict=False):
+        found = os.lstat(name)
+        if (found.st_uid, found.st_gid) != mapped:
+            names.append(name[len(path) + 1 :] or ".")
+    if not names:
+        return ""
+    more = f" and {len(names) - _MOST_FOREIGN} more" if len(names) > _MOST_FOREIGN else ""
+    return f"cannot be changed in the copy, having another owner or group: {', '.join(names[:_MOST_FOREIGN])}{more}"
+
+
+def _below(path: str) -> Iterator[str]:
+    yield path
+    for folder, folders, names in os.walk(path):
+        yield from (f"{folder}/{name}" for name in (*folders, *names))
+
+
+def root_folder(root: str, hidden: tuple[str, ...]) -> tuple[tuple[Entry, ...], tuple[int, int]]:
+    """Return the top level of a root filesystem folder and its owner; nothing for "system" and "empty".
+
+    Raises UsageError. The places where JailPy mounts its own must not be links: a link would lead the mount elsewhere
+    (CVE-2025-31133).
     """
     if root in ("system", "empty"):
-        return ()
-    found = look("ro", root, "/", "/", os.getcwd())
+        return (), (0, 0)
+    found = look("root", root, "/", "/", os.getcwd(), hidden)
+    if found.kind != "folder":
+        raise UsageError(f"filesystem.root: {root} is no folder")
     entries = [entry for name in sorted(os.listdir(found.path)) if (entry := facts.entry(f"{found.path}/{name}"))]
     for entry in entries:
         if os.path.basename(entry.path) in _OWN_PLACES and entry.kind != "folder":
-            raise UsageError(f"filesystem.root: {entry.path} is a {entry.kind}, not a folder", ["mend the root filesystem folder"])
-    return tuple(entry for entry in entries if os.path.basename(entry.path) not in _OWN_PLACES)
+            raise UsageError(f"filesystem.root: {entry.path} is a {entry.kind}, not a folder", ["mend the root folder"])
+    return tuple(entry for entry in entries if os.path.basename(entry.path) not in _OWN_PLACES), found.owner
 
 
-def check_destination(source: Source, shown: tuple[Source, ...], root: str, entries: tuple[Entry, ...]) -> None:
-    """Refuse a destination inside something of the host that has no such path: JailPy creates nothing there.
+def system_places(entries: Iterable[Entry]) -> list[Place]:
+    """Return the places that the host's own system takes."""
+    return [Place(entry.path, entry.kind, entry.path, "system") for entry in entries]
 
-    Raises UsageError.
+
+def root_places(entries: Iterable[Entry]) -> list[Place]:
+    """Return the places that a root filesystem folder takes."""
+    return [Place("/" + os.path.basename(entry.path), entry.kind, entry.path, "root") for entry in entries]
+
+
+def check(sources: tuple[Source, ...], private: tuple[str, ...], workdir: str, taken: list[Place]) -> None:
+    """Check where sources, private folders and the work folder lie. `taken` are the places of the root.
+
+    JailPy creates nothing in a folder of the host, so a destination inside one must be there already. Raises UsageError.
     """
-    places = [(other.destination, other.path) for other in shown if other is not source]
-    if root == "system":
-        places += [(f"/{name}", f"/{name}") for name in facts.SYSTEM]
-    places += [("/" + os.path.basename(entry.path), entry.path) for entry in entries]
-    for inside, outside in places:
-        if source.destination.startswith(inside.rstrip("/") + "/"):
-            there = outside + source.destination[len(inside.rstrip("/")) :]
-            if source.mode == "put" or not os.path.exists(there):
-                raise UsageError(
-                    f"--{source.mode} {source.path}: destination {source.destination} lies in {inside}, a folder of the host",
-                    ["choose a destination below the work folder: nothing is ever created in a folder of the host"],
-                )
+    wanted = [(f"--{source.mode} {source.path}: destination {source.destination}", _place(source)) for source in sources]
+    wanted += [(f"--tmpfs {path}: it", Place(path, "folder", "", "private")) for path in private]
+    places = taken + [place for _, place in wanted if place.mode != "put"]
+    seen: dict[str, str] = {}
+    for words, place in wanted:
+        if place.path in seen:
+            raise UsageError(f"{words} is taken by {seen[place.path].partition(': ')[0]}")
+        seen[place.path] = words
+        _check_one(words, place, places)
+    if workdir not in seen:
+        _check_one(f"--workdir {workdir}: it", Place(workdir, "folder", "", "private"), places)
+    elif next(place for _, place in wanted if place.path == workdir).kind != "folder":
+        raise UsageError(f"--workdir {workdir}: it is a file: {seen[workdir].partition(': ')[0]}")
 
 
-def count_foreign(path: str, owner: tuple[int, int], most: int = 20_000) -> int:
-    """Count files below a folder that do not belong to `owner`, looking at no more than `most`."""
-    count = seen = 0
-    for folder, folders, names in os.walk(path):
-        for name in (*folders, *names):
-            found = os.lstat(f"{folder}/{name}")
-            count += (found.st_uid, found.st_gid) != owner
-            seen += 1
-            if seen >= most:
-                return count
-    return count
+def _place(source: Source) -> Place:
+    return Place(source.destination, source.kind, source.path, source.mode)
+
+
+def _check_one(words: str, place: Place, places: list[Place]) -> None:
+    if place.mode != "private" and (place.path == "/" or any(f"{place.path}/".startswith(f"{own}/") for own in _TAKEN)):
+        raise UsageError(f"{words} is JailPy's own place", ["choose a destination below the work folder"])
+    covers = next((other for other in places if other.path == place.path and other.mode in ("system", "root")), None)
+    if covers and place.mode == "private" and covers.kind != "folder":
+        raise UsageError(f"{words} is a {covers.kind} of the host's system")
+    around = [other for other in places if place.path.startswith(f"{other.path}/")]
+    inner = max(around, key=lambda other: len(other.path), default=None)
+    if inner and inner.mode != "private":
+        _check_inside(words, place, inner)
+
+
+def _check_inside(words: str, place: Place, inner: Place) -> None:
+    """Check a destination inside something of the host: what is mounted there must find a place of the same kind."""
+    if inner.kind != "folder":
+        target = f" to {os.readlink(inner.host)}" if inner.kind == "link" else ""
+        raise UsageError(f"{words} lies below {inner.path}, which is a {inner.kind}{target}")
+    there = inner.host + place.path[len(inner.path) :]
+    if place.mode == "put":
+        fits = inner.mode == "cow" and _kind(os.path.dirname(there)) == "folder" and not os.path.lexists(there)
+    else:
+        fits = _kind(there) == place.kind
+    if not fits:
+        raise UsageError(
+            f"{words} lies in {inner.path}, a folder of the host, and has no {place.kind} to cover there",
+            ["choose a destination below the work folder: nothing is ever created in a folder of the host"],
+        )
+
+
+def _kind(path: str) -> str:
+    """Return "folder" or "file" for a path without a link in it, else ""."""
+    found = facts.entry(path)
+    return found.kind if found and found.kind != "link" and os.path.realpath(path) == path else ""

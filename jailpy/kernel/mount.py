@@ -20,7 +20,7 @@ _OPEN_TREE_CLONE = 1
 _CLOEXEC = os.O_CLOEXEC
 _MOVE_MOUNT_F_EMPTY_PATH = 4
 _FSCONFIG_SET_FLAG, _FSCONFIG_SET_STRING, _FSCONFIG_CMD_CREATE = 0, 1, 6
-_MS_REC, _MS_PRIVATE = 0x4000, 1 << 18
+_MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 1 << 18
 _MNT_DETACH = 2
 
 RDONLY = 0x1
@@ -63,6 +63,15 @@ def move_mount(mount: int, folder: int, path: bytes) -> None:
     """Attach a detached mount at a path below `folder` (b"" for `folder` itself). Raises OSError. See move_mount(2)."""
     flags = _MOVE_MOUNT_F_EMPTY_PATH | (0 if path else 0x40)  # MOVE_MOUNT_T_EMPTY_PATH
     syscall(_SYS_move_mount, mount, b"", folder, path, flags, what=os.fsdecode(path))
+
+
+def bind(source: bytes, target: bytes) -> None:
+    """Show a file or folder at a second path, with the attributes of its mount. Raises OSError. See mount(2), MS_BIND.
+
+    Both paths are followed: for paths that nobody else can change. One call where open_tree(2) needs three.
+    """
+    if libc.mount(source, target, None, ctypes.c_ulong(_MS_BIND), None) == -1:
+        raise fail(os.fsdecode(target))
 
 
 def mount_setattr(mount: int, attributes: int, recursive: bool = True, userns: int | None = None) -> None:

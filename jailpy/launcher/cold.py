@@ -54,6 +54,11 @@ class Jail:
         self.folders: list[int] = []
         self.verified: dict[str, str] = {}
 
+    def offered(self, purpose: str) -> list[tuple[str, int]]:
+        """Return (path in the jail, descriptor) of each folder that the child handed over for a purpose."""
+        steps = [step for step in self.plan.steps if isinstance(step, mount_steps.OfferFolder)]
+        return [(step.path, view) for step, view in zip(steps, self.folders, strict=True) if step.purpose == purpose]
+
     def go(self) -> None:
         """Give the child the word that it waits for. One that is dead is noticed where its messages are taken."""
         assert self.channel is not None

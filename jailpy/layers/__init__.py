@@ -43,6 +43,7 @@ class Command(Frozen):
     sources: tuple[Source, ...] = ()
     put: tuple[Source, ...] = ()
     root: tuple[Entry, ...] = ()
+    root_owner: tuple[int, int] = (0, 0)
     terminal: bool = False
     collect: bool = False
     keep: tuple[int, ...] = ()

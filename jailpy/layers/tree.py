@@ -1,4 +1,7 @@
-"""The new root while it is planned: which paths exist already, which mount has which slot. Parent side, pure."""
+"""The new root while it is planned: which paths exist already, whose they are, which mount has which slot.
+
+Parent side, pure.
+"""
 
 from __future__ import annotations
 
@@ -11,77 +14,84 @@ if TYPE_CHECKING:
     from jailpy.host.facts import Entry
     from jailpy.steps import Step
 
+PRIVATE, COW, HOST = "private", "cow", "host"
+
 
 class Tree:
-    """Collects steps; makes each missing parent folder once."""
+    """Collects steps; makes each missing parent folder once, and none in what the host shows."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
+        self.places: dict[str, str] = {}
         self._made: set[str] = {"/"}
-        self._mounted: set[str] = set()
-        self._slots: dict[object, int] = {}
-        self.private: set[str] = set()
-
-    def __contains__(self, path: str) -> bool:
-        return path in self._made
+        self._slots = 0
 
     def add(self, step: Step) -> None:
         """Append a step."""
         self.steps.append(step)
 
-    def slot(self, key: object) -> int:
-        """Return the slot number of a mount, the same for the same key."""
-        return self._slots.setdefault(key, len(self._slots))
+    def slot(self) -> int:
+        """Return the number of a new slot."""
+        self._slots += 1
+        return self._slots
 
-    def parents(self, path: str) -> None:
-        """Make the folders above a path. Below a mounted host folder they exist already (host/sources.py saw to it)."""
-        above = os.path.dirname(path)
-        if above not in self._made and not self._below_host(above):
-            self.folder(above)
+    def around(self, path: str) -> str:
+        """Return what kind of place a path lies in: PRIVATE, COW, HOST, or "" for the new root itself."""
+        while path != "/":
+            path = os.path.dirname(path)
+            if path in self.places:
+                return self.places[path]
+        return ""
 
-    def _below_host(self, path: str) -> bool:
-        return any(path == mounted or path.startswith(mounted + "/") for mounted in self._mounted)
+    def _parents(self, path: str) -> None:
+        if self.around(path) in ("", PRIVATE):
+            self.folder(os.path.dirname(path))
 
     def folder(self, path: str, mode: int = 0o755) -> None:
         """Make a folder, unless it is there."""
-        if path in self._made:
-            return
-        self.parents(path)
-        self._made.add(path)
-        self.add(steps.MakeFolder(path=path.strip("/"), mode=mode))
+        if path not in self._made:
+            self._parents(path)
+            self._made.add(path)
+            self.add(steps.MakeFolder(path=path.strip("/"), mode=mode))
 
     def file(self, path: str, content: bytes = b"") -> None:
         """Make a file, unless it is there."""
-        if path in self._made:
-            return
-        self.parents(path)
-        self._made.add(path)
-        self.add(steps.MakeFile(path=path.strip("/"), content=content))
+        if path not in self._made:
+            self._parents(path)
+            self._made.add(path)
+            self.add(steps.MakeFile(path=path.strip("/"), content=content))
 
     def link(self, path: str, target: str) -> None:
         """Make a symbolic link, unless something is there."""
-        if path in self._made:
-            return
-        self.parents(path)
-        self._made.add(path)
-        self.add(steps.MakeLink(path=path.strip("/"), target=target))
+        if path not in self._made:
+            self._parents(path)
+            self._made.add(path)
+            self.add(steps.MakeLink(path=path.strip("/"), target=target))
 
-    def attach(self, slot: int, path: str, kind: str, host: bool = False) -> None:
-        """Attach a mount, on a file or folder made for it; with `host`, what lies below is the host's."""
-        if not self._below_host(os.path.dirname(path)):
-            self.folder(path) if kind == "folder" else self.file(path)
-        if host:
-            self._mounted.add(path)
-        self.add(steps.Attach(slot=slot, path=path.strip("/")))
-
-    def is_private(self, path: str) -> bool:
-        """Say whether a path lies in a private folder and not in something of the host shown there."""
-        inside = any(path.startswith(folder.rstrip("/") + "/") for folder in self.private)
-        return inside and not self._below_host(os.path.dirname(path))
-
-    def entry(self, entry: Entry, path: str) -> None:
+    def entry(self, entry: Entry, path: str, attributes: int) -> None:
         """Show a host entry at a path: a link as the same link, anything else as a mount."""
         if entry.kind == "link":
             self.link(path, entry.target)
         else:
-            self.attach(self.slot(entry), path, entry.kind, host=True)
+            at = self.place(path, entry.kind, HOST)
+            self.add(steps.ShowSystem(path=entry.target or entry.path, at=at, attributes=attributes))
+
+    def place(self, path: str, kind: str, whose: str) -> str:
+        """Make the file or folder that a mount is to cover, and say whose it is then; return its path in the new root.
+
+        In what the host shows it exists already: jailpy/host/sources.py saw to it.
+        """
+        if self.around(path) in ("", PRIVATE):
+            self.folder(path) if kind == "folder" else self.file(path)
+        self.places[path] = whose
+        return path.strip("/")
+
+    def attach(self, slot: int, path: str, kind: str, whose: str, what: str) -> None:
+        """Attach the mount of a slot."""
+        self.add(steps.Attach(slot=slot, path=self.place(path, kind, whose), what=what))
+
+    def copy(self, slot: int, source: str, path: str) -> None:
+        """Copy a source into a folder that is the jail's own."""
+        self._parents(path)
+        self._made.add(path)
+        self.add(steps.CopyTree(slot=slot, source=source, path=path.strip("/")))

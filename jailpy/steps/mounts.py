@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import ClassVar
 
+DISK = ".disk"  # the tmpfs of the disk limit, in the new root while that is built
 _WORDS = {0x1: "read-only", 0x2: "nosuid", 0x4: "nodev", 0x8: "noexec", 0x200000: "nosymfollow"}
 
 
@@ -31,6 +32,17 @@ class CutPropagation(MountStep):
 
     def describe(self) -> str:
         return "cut mount propagation between the jail and the host"
+
+
+class ShowSystem(MountStep):
+    """Show a file or folder of the host's own system at a place of the new root; both ends are trusted paths."""
+
+    path: str
+    at: str
+    attributes: int
+
+    def describe(self) -> str:
+        return f"show {self.path} at /{self.at}, {attribute_words(self.attributes)}"
 
 
 class OpenSource(MountStep):
@@ -75,13 +87,15 @@ class NewTmpfs(MountStep):
 
 
 class EnterRoot(MountStep):
-    """Attach the new root over a host folder of the namespace's own and work from there."""
+    """Attach the new root over the root of the namespace and work from there: relative paths are the jail's from now on.
+
+    Absolute ones stay the host's, for they begin at the process's root, which is below the new one.
+    """
 
     slot: int
-    over: str
 
     def describe(self) -> str:
-        return f"build the new root over {self.over}, in this mount namespace only"
+        return "build the new root on it, in this mount namespace only"
 
 
 class MakeFolder(MountStep):
@@ -116,13 +130,14 @@ class MakeLink(MountStep):
 
 
 class Attach(MountStep):
-    """Attach the mount of a slot at a path, reached without following any link."""
+    """Attach the mount of a slot at a path, reached without following any link. `what` names it for the words."""
 
     slot: int
     path: str
+    what: str
 
     def describe(self) -> str:
-        return f"show it at /{self.path}"
+        return f"show {self.what} at /{self.path}"
 
 
 class TakeFolder(MountStep):
@@ -153,10 +168,11 @@ class CopyTree(MountStep):
     """Copy a file or folder of a slot into the jail, links as links, nothing but files, folders and links."""
 
     slot: int
+    source: str
     path: str
 
     def describe(self) -> str:
-        return f"copy it to /{self.path}"
+        return f"copy {self.source} to /{self.path}"
 
 
 class NewProc(MountStep):
@@ -178,6 +194,18 @@ class NewDevpts(MountStep):
         return "mount a pseudo-terminal filesystem of the jail's own"
 
 
+class Mask(MountStep):
+    """Cover paths: files by the jail's /dev/null (`file_cover`), folders by an empty one (`folder_cover`)."""
+
+    files: tuple[str, ...]
+    folders: tuple[str, ...]
+    file_cover: str
+    folder_cover: str
+
+    def describe(self) -> str:
+        return "mask " + ", ".join(f"/{path}" for path in (*self.files, *self.folders))
+
+
 class RootStep(MountStep):
     """Any step of the mount layer that finishes the new root."""
 
@@ -193,25 +221,13 @@ class BindReadOnly(RootStep):
         return f"make /{self.path} read-only"
 
 
-class Mask(RootStep):
-    """Cover paths: files by the jail's /dev/null (`file_cover`), folders by an empty one (`folder_cover`)."""
-
-    files: tuple[str, ...]
-    folders: tuple[str, ...]
-    file_cover: str
-    folder_cover: str
-
-    def describe(self) -> str:
-        return "mask " + ", ".join(f"/{path}" for path in (*self.files, *self.folders))
-
-
-class DropMount(RootStep):
-    """Unmount a folder that was only needed while building, and remove it."""
+class LeaveBehind(RootStep):
+    """Move a mount that was only needed while building out to the host's tree of this namespace, which is left next."""
 
     path: str
 
     def describe(self) -> str:
-        return f"unmount /{self.path}, needed while building only"
+        return f"take /{self.path} out of the new root: it was needed while building only"
 
 
 class SetAttributes(RootStep):
@@ -235,7 +251,10 @@ class ChangeRoot(RootStep):
 
 
 class OfferFolder(RootStep):
-    """Hand the launcher a read-only, link-proof view of a folder, to collect files and measure its fill after the run."""
+    """Hand the launcher a read-only, link-proof view of a folder.
+
+    `purpose` is "disk" (its fill is measured after the run) or "collect" (files are taken out of it).
+    """
 
     path: str
     purpose: str

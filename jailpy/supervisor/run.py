@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from jailpy.steps.mounts import DISK
 from jailpy.supervisor.outcome import Cause, Evidence, Outcome, Usage
 from jailpy.supervisor.streams import Input, Output, drain
 from jailpy.supervisor.watch import Watch
@@ -95,16 +96,19 @@ def _cause(watch: Watch, usage: Usage, exit_code: int | None, signal: int | None
     if refusals:
         evidence = Evidence("processes", limits.processes, usage.processes_peak, f"pids.events max={refusals}")
         return Cause("process_limit", evidence)
-    return _disk_cause(watch, usage)
+    return _disk_cause(watch.jail)
 
 
-def _disk_cause(watch: Watch, usage: Usage) -> Cause | None:
-    limits = watch.limits
-    page = os.sysconf("SC_PAGESIZE")
-    if usage.disk_bytes is not None and usage.disk_bytes > limits.disk - page:
-        return Cause("disk_limit", Evidence("disk", limits.disk, usage.disk_bytes, "fill of the jail's tmpfs (statfs)"))
-    if usage.inodes is not None and usage.inodes >= limits.inodes:
-        return Cause("disk_limit", Evidence("inodes", limits.inodes, usage.inodes, "fill of the jail's tmpfs (statfs)"))
+def _disk_cause(jail: Jail) -> Cause | None:
+    """Tell whether one of the jail's tmpfs was full at the end, in bytes or in inodes."""
+    for path, view in jail.offered("disk"):
+        found = os.fstatvfs(view)
+        source = f"fill of /{path} (statfs)" if path != DISK else "fill of the jail's tmpfs (statfs)"
+        if not found.f_bfree:
+            size = found.f_blocks * found.f_frsize
+            return Cause("disk_limit", Evidence("disk", min(size, jail.plan.profile.limits.disk), size, source))
+        if not found.f_ffree:
+            return Cause("disk_limit", Evidence("inodes", found.f_files, found.f_files, source))
     return None
 
 
@@ -158,8 +162,8 @@ def _usage(watch: Watch) -> Usage:
 
 
 def _fill(jail: Jail) -> tuple[int | None, int | None]:
-    """Return the bytes and inodes in use in the jail's tmpfs after the run."""
-    if not jail.folders:
+    """Return the bytes and inodes in use in the jail's tmpfs after the run, all of them together."""
+    found = [os.fstatvfs(view) for _, view in jail.offered("disk")]
+    if not found:
         return None, None
-    found = os.fstatvfs(jail.folders[0])
-    return (found.f_blocks - found.f_bfree) * found.f_frsize, found.f_files - found.f_ffree
+    return sum((fs.f_blocks - fs.f_bfree) * fs.f_frsize for fs in found), sum(fs.f_files - fs.f_ffree for fs in found)
