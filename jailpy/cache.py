@@ -34,17 +34,24 @@ def digest(data: bytes) -> str:
 def folder() -> str | None:
     """Return the cache's folder, made where it was missing; None where this account cannot have one.
 
-    `$XDG_CACHE_HOME/jailpy` where that variable names a folder of this account, else `~/.cache/jailpy`, and
-    `/var/cache/jailpy` for root: root under sudo must not leave its files in the home of another.
+    The path is free of links, so that it can be compared with what a jail shows.
     """
-    for parent in _parents():
-        path = parent + "/jailpy"
+    for path in places():
         try:
             if _ours(_found_or_made(path), stat.S_IFDIR):
-                return path
+                return os.path.realpath(path)
         except OSError:
             continue
     return None
+
+
+def places() -> list[str]:
+    """Return where this account's cache may be, the first choice first; not all need exist.
+
+    `$XDG_CACHE_HOME/jailpy` where that variable names a folder of this account, else `~/.cache/jailpy`, and
+    `/var/cache/jailpy` for root: root under sudo must not leave its files in the home of another.
+    """
+    return [parent + "/jailpy" for parent in _parents()]
 
 
 def load(kind: str, key: str) -> object | None:

@@ -86,16 +86,45 @@ def _too_large(document: Document) -> Iterator[tuple[str, str, str]]:
 
 
 def _writable_settings(document: Document) -> Iterator[tuple[str, str, str]]:
-    """A payload that may write profiles chooses the policy of the next run."""
+    """A payload that may write profiles, or the filters made of them, chooses the policy of the next run.
+
+    A mask over the folder would not do where it can write around it: it renames a parent and makes the folder anew.
+    """
     shown = entries(document, "filesystem.rw")
     if not shown:
         return
     import os
 
+    from jailpy import cache
     from jailpy.profile.locate import user_folder
 
-    settings = os.path.realpath(user_folder())
+    own = [("profiles", user_folder()), *(("cache", place) for place in cache.places())]
     for entry in shown:
-        source = os.path.realpath(split_show(entry)[0])
-        if (settings + "/").startswith(source.rstrip("/") + "/") or source.startswith(settings + "/"):
-            yield "filesystem.rw", entry, f"expected a folder without JailPy's own profiles ({printable(settings)})"
+        source = os.path.expanduser(split_show(entry)[0])
+        for what, place in own:
+            if _meet(source, place):
+                yield "filesystem.rw", entry, f"expected a folder without JailPy's own {what} ({printable(place)})"
+                break
+
+
+def _meet(one: str, other: str) -> bool:
+    """Tell whether one path is the other or lies in it, by whatever name or mount each was reached."""
+    ours, theirs = _lineage(one), _lineage(other)
+    return ours[0] in theirs or theirs[0] in ours
+
+
+def _lineage(path: str) -> list[tuple[int, int] | str]:
+    """Return device and inode of a path and of every folder above it, and the name of what is not there."""
+    import os
+
+    path = os.path.realpath(path)
+    found: list[tuple[int, int] | str] = []
+    while True:
+        try:
+            looked = os.stat(path)
+            found.append((looked.st_dev, looked.st_ino))
+        except OSError:
+            found.append(path)
+        if path == "/":
+            return found
+        path = os.path.dirname(path)
