@@ -80,19 +80,22 @@ def measure(installed: Installed, scratch: str, rounds: int) -> tuple[dict[str, 
         found[JAIL].append(jailed(installed, program))
     ways = {way: {name: _line([entry[name] for entry in entries]) for name in entries[0]} for way, entries in found.items()}
     record = {"unit": "ns", "rounds": rounds, "program": kind, "command": SHOWN, "ways": ways}
-    return record, _targets(ways) if kind == "C program" else []
+    return record, _targets(found) if kind == "C program" else []
 
 
 def _line(values: list[float]) -> dict[str, float]:
     return {"median": round(statistics.median(values), 1), "min": round(min(values), 1)}
 
 
-def _targets(ways: dict[str, dict[str, dict[str, float]]]) -> list[dict[str, Any]]:
+def _targets(found: dict[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
     return [
-        target(f"{call}: jailpy / {base}", "x", *_ratios(ways[JAIL][call], ways[base][call], limit))
+        target(f"{call}: jailpy / {base}", "x", ratio, limit, by_minima)
         for call, base, limit in TARGETS
+        for ratio, by_minima in [ratios([[entry[call] for entry in found[way]] for way in (JAIL, base)])]
     ]
 
 
-def _ratios(mine: dict[str, float], base: dict[str, float], limit: float) -> tuple[float, float, float]:
-    return mine["median"] / base["median"], limit, mine["min"] / base["min"]
+def ratios(values: list[list[float]]) -> tuple[float, float]:
+    """Return the median of the ratios round by round (the machine was then the same for both), and that of the minima."""
+    mine, base = values
+    return statistics.median(one / other for one, other in zip(mine, base, strict=True)), min(mine) / min(base)

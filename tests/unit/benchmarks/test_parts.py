@@ -163,3 +163,9 @@ def test_child_rows_leave_out_what_never_returned():
 
     record = {"steps": [["A", "init", 0, 1_000_000], ["A", "init", 5, 2_000_005], ["Execute", "payload", 9, 0]]}
     assert child_rows([record]) == [{"name": "A", "median": 3.0, "min": 3.0, "count": 2, "side": "init"}]
+
+
+def test_ratios_are_paired():
+    from benchmarks.inside import ratios
+
+    assert ratios([[11.0, 220.0, 9.0], [10.0, 200.0, 10.0]]) == (1.1, 0.9)
