@@ -42,7 +42,7 @@ _WHY = {
     errno.ENOENT: "not there",
     errno.ENOTDIR: "not there",
     errno.ELOOP: "symlink",
-    errno.EXDEV: "shown from the host, or a mount of its own: not collected",
+    errno.EXDEV: "shown from the host, or a mount of its own",
     errno.ENAMETOOLONG: "name too long",
 }
 _NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL)

@@ -54,6 +54,8 @@ def execute(parsed: Parsed) -> int:
         plan = api.plan(wanted)
         if parsed.has("verbose"):
             say_plan(plan)
+        if not parsed.has("quiet"):
+            _warn_of_foreign_files(plan)
         streams = Streams(parsed)  # after the plan: a refused profile truncates nothing
         result = api.run(plan, wanted.get, streams.numbers)
         status = _finish(parsed, result, report)
@@ -79,11 +81,18 @@ def _report_file(parsed: Parsed) -> ReportFile | None:
     return outputs.ReportFile(parsed.last("report"))
 
 
+def _warn_of_foreign_files(plan: Plan) -> None:
+    for source in plan.command.sources:
+        if source.foreign:
+            say(f"warning: --{source.mode} {source.path}: {source.foreign}")
+
+
 def _finish(parsed: Parsed, result: api.Result, report: ReportFile | None) -> int:
     if report:
         write_report(report, result.report)
     if not parsed.has("quiet"):
         _say_ending(parsed, result)
+    _say_collected(parsed, result)
     return result.outcome.exit_status()
 
 
@@ -97,9 +106,15 @@ def _say_ending(parsed: Parsed, result: api.Result) -> None:
                 say(line)
         if parsed.has("verbose"):
             say(words.summary(outcome))
+
+
+def _say_collected(parsed: Parsed, result: api.Result) -> None:
+    """Say what --get did not take, with -q too: a missing result is an error. Then what it took and one should look at."""
     for entry in result.collected:
         if entry["refused"]:
             say(f"--get {entry['name']}: refused: {entry['refused']}")
+        elif entry["warning"] and not parsed.has("quiet"):
+            say(f"warning: --get {entry['name']}: {entry['warning']}")
 
 
 def _report_failure(parsed: Parsed, report: ReportFile | None, plan: Plan | None, error: Exception, started_at: str) -> None:
