@@ -8,6 +8,7 @@ import time
 from jailpy.errors import UsageError
 from jailpy.frozen import Frozen
 from jailpy.host import facts, sources
+from jailpy.kernel import files, landlock
 from jailpy.layers import Command
 from jailpy.plan.compile import Plan, Rejection, compile_plan
 from jailpy.profile.load import load
@@ -16,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jailpy.collector import Order
     from jailpy.host.facts import HostFacts
+    from jailpy.host.remedies import Remedy
     from jailpy.launcher.cold import Jail
     from jailpy.profile.model import Profile
     from jailpy.profile.overrides import Override
@@ -52,8 +54,21 @@ def plan(request: Request, host: HostFacts | None = None) -> Plan:
     host = host or facts.gather()
     compiled = compile_plan(profile, host, _command(request, profile, host), request.excused)
     if isinstance(compiled, Rejection):
-        raise compiled.error()
+        raise compiled.error(_remedies(compiled, host))
     return compiled
+
+
+def _remedies(rejection: Rejection, host: HostFacts) -> dict[str, Remedy]:
+    """Look closer at the layers whose gap has more than one possible cause."""
+    from jailpy.host import delegation, remedies
+
+    layers = {need.layer for need in rejection.needs}
+    found = {}
+    if "cgroup" in layers:
+        found["cgroup"] = delegation.no_cgroup(host.cgroups, files.read("/proc/self/mountinfo", 1 << 24).splitlines())
+    if "landlock" in layers:
+        found["landlock"] = remedies.landlock(host.landlock_abi, landlock.abi()[1])
+    return found
 
 
 def _command(request: Request, profile: Profile, host: HostFacts) -> Command:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jailpy.host.facts import HostFacts
+    from jailpy.host.remedies import Remedy
     from jailpy.layers import Command
     from jailpy.profile.model import Profile
     from jailpy.steps import Step
@@ -63,13 +64,16 @@ class Rejection(Frozen):
 
     needs: tuple[Need, ...]
 
-    def error(self) -> HostError:
-        """Make the error that says so in one line, with one hint for each different fix."""
+    def error(self, remedies: dict[str, Remedy]) -> HostError:
+        """Make the error that says so in one line, with the fix of each layer; `remedies` know better than the plan."""
         first = self.needs[0]
+        why = remedies[first.layer].cause if first.layer in remedies else first.why
         more = f" (and {len(self.needs) - 1} more: see jailpy doctor)" if len(self.needs) > 1 else ""
-        hints = list(dict.fromkeys(need.fix for need in self.needs))
-        hints.append(f"or accept that it is not enforced: --allow-missing {first.layer}")
-        return HostError(f"{first.layer}: {first.what} is missing: {first.why}{more}", self.needs, hints)
+        hints: dict[str, None] = {}
+        for need in self.needs:
+            hints.update(dict.fromkeys(remedies[need.layer].fix if need.layer in remedies else (need.fix,)))
+        hints[f"or accept that it is not enforced: --allow-missing {first.layer}"] = None
+        return HostError(f"{first.layer}: {first.what} is missing: {why}{more}", self.needs, tuple(hints))
 
 
 def _unmet(layer: Planned) -> tuple[Need, ...]:
