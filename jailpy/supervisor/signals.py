@@ -49,7 +49,7 @@ class Signals:
         import tty
 
         self._saved = termios.tcgetattr(self._terminal)
-        tty.setraw(self._terminal)
+        tty.setraw(self._terminal, termios.TCSADRAIN)  # what was typed ahead is the payload's
         self._resize(jail)
 
     def _resize(self, jail: Jail) -> None:
