@@ -51,9 +51,7 @@ def functions(path):
 def modules_after(code, *, options=()):
     """Run Python code in a fresh interpreter and list the modules that are then loaded."""
     program = f"import sys\n{code}\nprint(*sorted(sys.modules))"
-    done = subprocess.run(
-        [sys.executable, *options, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
-    )
+    done = subprocess.run([sys.executable, *options, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     return set(done.stdout.splitlines()[-1].split())
 
 
@@ -177,9 +175,7 @@ def test_the_start_script_takes_no_module_from_its_surroundings(tmp_path):
     (tmp_path / "start").write_text(read("bin/jailpy"))
     (tmp_path / "jailpy.py").write_text("print('planted')")
     environment = {**os.environ, "PYTHONPATH": ROOT}
-    done = subprocess.run(
-        [sys.executable, "start", "--version"], cwd=tmp_path, capture_output=True, text=True, env=environment
-    )
+    done = subprocess.run([sys.executable, "start", "--version"], cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert "planted" not in done.stdout
     assert (done.returncode, done.stdout.split()[-1]) == (0, "0.1.0")
     control = subprocess.run([sys.executable, "-c", "import jailpy"], cwd=tmp_path, capture_output=True, text=True)
@@ -188,18 +184,14 @@ def test_the_start_script_takes_no_module_from_its_surroundings(tmp_path):
 
 def test_versions_agree():
     assert '\nversion = "0.1.0"\n' in read("pyproject.toml")
-    done = subprocess.run(
-        [sys.executable, "-c", "import jailpy; print(jailpy.__version__)"], cwd=ROOT, capture_output=True
-    )
+    done = subprocess.run([sys.executable, "-c", "import jailpy; print(jailpy.__version__)"], cwd=ROOT, capture_output=True)
     assert done.stdout == b"0.1.0\n"
     assert "\n## 0.1.0" in read("CHANGELOG.md")
 
 
 def anchors(path):
     """The anchors that headings of a Markdown file get."""
-    heads = re.findall(
-        r"^#+ (.*)$", re.sub(r"^```.*?^```", "", read(path), flags=re.MULTILINE | re.DOTALL), re.MULTILINE
-    )
+    heads = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", read(path), flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", head.lower()).strip().replace(" ", "-") for head in heads}
 
 
@@ -223,23 +215,16 @@ def test_files_that_documents_name_exist():
     """`jailpy/...`, `tests/...`, `tools/...` and `docs/...` in backquotes are files of this tree."""
     named = re.compile(r"`((?:jailpy|tests|tools|docs|examples|benchmarks)/[\w./-]+)`")
     gone = [
-        f"{path}: {name}"
-        for path in DOCUMENTS
-        for name in named.findall(read(path))
-        if not os.path.exists(f"{ROOT}/{name}")
+        f"{path}: {name}" for path in DOCUMENTS for name in named.findall(read(path)) if not os.path.exists(f"{ROOT}/{name}")
     ]
     assert gone == []
 
 
 @pytest.mark.parametrize("name", ["main-job", "tests"])
 def test_the_readme_has_its_two_commands(name):
-    done = subprocess.run(
-        [sys.executable, f"{ROOT}/tools/readme-command", name], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, f"{ROOT}/tools/readme-command", name], capture_output=True, text=True, check=True)
     assert len(done.stdout.splitlines()) == 1
-    unknown = subprocess.run(
-        [sys.executable, f"{ROOT}/tools/readme-command", "no-such"], capture_output=True, text=True
-    )
+    unknown = subprocess.run([sys.executable, f"{ROOT}/tools/readme-command", "no-such"], capture_output=True, text=True)
     assert unknown.returncode == 1
 
 
