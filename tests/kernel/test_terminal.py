@@ -156,7 +156,7 @@ def test_tty_passes_escapes_through(jailpy, terminal):
 
 
 def test_tty_follows_the_window_size(jailpy, terminal):
-    script = "import os,signal,time\nsignal.signal(28,lambda *_: print('size',*os.get_terminal_size(),flush=True))\n"
+    script = "import os,signal,time\nsignal.signal(28,lambda *_: os.write(1,b'size %d %d' % os.get_terminal_size()))\n"
     shown = terminal(
         jailpy, "exec", "--tty", "--wall", "30s", *python(script + "print('ready',flush=True)\nwhile True: time.sleep(9)")
     )
