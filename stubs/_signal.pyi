@@ -13,10 +13,12 @@ SIGHUP: int
 SIGINT: int
 SIGKILL: int
 SIGSTOP: int
+SIGTSTP: int
 SIGTERM: int
 SIGWINCH: int
 
 class struct_siginfo:
+    si_code: int
     si_signo: int
     si_pid: int
 

@@ -32,7 +32,6 @@ def enter(child: Child, steps: tuple[Step, ...]) -> None:
         if payload == 0:
             _apply(steps, "payload", child, at)
         _apply(steps, "init-after-fork", child, at)
-        child.send(wire.HIDDEN)
         init.reap(child, payload)
     except OSError as error:
         child.send(wire.failure(at[0], error.errno or 0, child.detail))

@@ -20,19 +20,23 @@ SIGNALS = frozenset(range(1, 65)) - {32, 33}  # libc keeps these two for itself 
 
 
 def reap(child: Child, payload: int) -> None:
-    """Wait for signals until the payload has ended. Every signal is blocked, so each one arrives here."""
+    """Wait for signals until the payload has ended. Every signal is blocked, so each one arrives here.
+
+    Children are looked for after any signal: a flood of lower numbers would keep SIGCHLD waiting.
+    """
     status = child.status
     child.channel.close()
     files.close_all_but((status,))
+    os.write(status, wire.status(wire.HIDDEN, 0, 0, 0, 0))
     while True:
         info = _signal.sigwaitinfo(SIGNALS)
-        if info.si_signo == _signal.SIGCHLD:
-            _reap_children(status, payload)
-        elif info.si_pid == 0:  # from outside the pid namespace: the payload cannot forge it
-            _forward(payload, info.si_signo)
+        # From outside the pid namespace. rt_sigqueueinfo(2) lets the payload write any si_pid, but no si_code from 0 on.
+        if info.si_signo != _signal.SIGCHLD and info.si_pid == 0 and info.si_code >= 0:
+            _forward(payload, info.si_signo, child.terminal)
+        _reap_children(status, payload, child.terminal)
 
 
-def _reap_children(status: int, payload: int) -> None:
+def _reap_children(status: int, payload: int, terminal: bool) -> None:
     while True:
         try:
             pid, wait_status, usage = os.wait4(-1, os.WNOHANG | os.WUNTRACED)
@@ -42,13 +46,18 @@ def _reap_children(status: int, payload: int) -> None:
             return
         if pid == payload:
             stopped = os.WIFSTOPPED(wait_status)
+            if stopped and terminal:  # the launcher stops too, and its clocks: nothing else may run on meanwhile
+                os.kill(-1, _signal.SIGSTOP)
             times = (int(usage.ru_utime * 1e6), int(usage.ru_stime * 1e6), usage.ru_maxrss)
             os.write(status, wire.status(wire.STOPPED if stopped else wire.ENDED, wait_status, *times))
             if not stopped:
                 os._exit(0)
 
 
-def _forward(payload: int, number: int) -> None:
+def _forward(payload: int, number: int, terminal: bool) -> None:
+    if number == _signal.SIGCONT and terminal:
+        os.kill(-1, number)
+        return
     try:
         os.killpg(payload, number)
     except ProcessLookupError:

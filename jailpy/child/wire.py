@@ -1,8 +1,9 @@
 """The messages between launcher and child: one byte of kind, then fixed integers. Both sides of the fork.
 
-Set-up channel (SOCK_SEQPACKET), child to launcher: FAILED, FOLDER, TERMINAL, LISTENER (each with a descriptor), HIDDEN,
+Set-up channel (SOCK_SEQPACKET), child to launcher: FAILED, FOLDER, TERMINAL, LISTENER (each with a descriptor),
 READY. Launcher to child: GO, once for the id maps, once for the cgroups, once for execve. Status pipe, init to launcher:
-one status record at the end, stop records in between.
+HIDDEN once init holds nothing but this pipe, a status record at the end, stop records in between. That HIDDEN comes this way
+and not by the channel is what lets the end of the channel stand for execve: the payload then has its only other end.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Cold launch: one jail, built now, by this process. Parent side.
 
 launcher ── clone3 ──▶ init ── fork ──▶ payload (parked before execve until `Jail.go`)
-   │  set-up channel (SOCK_SEQPACKET): GO down; FAILED, descriptors, HIDDEN, READY up; closed by execve
-   └─ status pipe: how the payload ended, from init
+   │  set-up channel (SOCK_SEQPACKET): GO down; FAILED, descriptors, READY up; closed by execve
+   └─ status pipe, from init: HIDDEN, then how the payload ended
 """
 
 from __future__ import annotations
@@ -231,10 +231,23 @@ def _await_ready(jail: Jail) -> None:
     poll = select.poll()
     assert jail.channel is not None
     poll.register(jail.channel.fileno(), select.POLLIN)
+    poll.register(jail.status, select.POLLIN)
     while waiting:
-        if not poll.poll(_SETUP_TIMEOUT_MS):
+        ready = {descriptor for descriptor, _ in poll.poll(_SETUP_TIMEOUT_MS)}
+        if not ready:
             raise LaunchError("setting up took over a minute", layer="pid", step="set-up", errno=0)
-        waiting.discard(_take(jail))
+        if jail.channel.fileno() in ready:  # first: it says why init died
+            waiting.discard(_take(jail))
+        else:
+            waiting.discard(_take_hidden(jail))
+            poll.unregister(jail.status)
+
+
+def _take_hidden(jail: Jail) -> bytes:
+    record = os.read(jail.status, wire.STATUS_SIZE)
+    if record[:1] != wire.HIDDEN:
+        raise LaunchError("init died while setting up", layer="pid", step="set-up", errno=0)
+    return wire.HIDDEN
 
 
 def _take(jail: Jail) -> bytes:

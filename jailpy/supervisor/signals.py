@@ -83,11 +83,15 @@ class Signals:
             return False
 
     def suspend(self, jail: Jail) -> None:
-        """The payload was stopped at the jail's terminal (Ctrl-Z): stop as well, and continue it when continued."""
+        """The payload was stopped at the jail's terminal (Ctrl-Z): stop as well, and continue it when continued.
+
+        By SIGTSTP: the kernel does not stop by it where no shell is there to continue (setpgid(2), orphaned groups), and a
+        payload that stops itself then cannot stop the clocks.
+        """
         if self._terminal is None:
             return
         self._restore()
-        os.kill(os.getpid(), _signal.SIGSTOP)
+        os.kill(os.getpid(), _signal.SIGTSTP)
         self.attach(jail)
         process.pidfd_send_signal(jail.pidfd, _signal.SIGCONT)
 
