@@ -166,7 +166,7 @@ def test_the_start_script_is_our_own(wheel):
     (script,) = (name for name in wheel.namelist() if name.endswith(".data/scripts/jailpy"))
     text = wheel.read(script).decode()
     assert text.startswith("#!python\n")
-    assert set(re.findall(r"^(?:import|from) (\S+)", text, re.MULTILINE)) == {"sys", "jailpy.cli"}
+    assert set(re.findall(r"^(?:import|from) (\S+)", text, re.MULTILINE)) == {"sys", "jailpy.__main__"}
     assert not any(name.endswith("entry_points.txt") for name in wheel.namelist())
 
 
