@@ -41,7 +41,7 @@ def owner_of(module: str, path: str) -> tuple[object, str]:
 
 
 def main(at: int, argv: list[str]) -> None:
-    """Run `jailpy` with `argv`; write what was measured to standard error, as one line of JSON, and then the time.
+    """Run `jailpy` with `argv`; write what was measured to standard error, as one line (a Python literal), and then the time.
 
     `at` is when the interpreter began to run code (CLOCK_MONOTONIC, ns).
     """
@@ -66,8 +66,6 @@ def main(at: int, argv: list[str]) -> None:
     spans.turn(ended)
     spent = {label: list(pair) for label, pair in spans.spent.items()}
     modules = len(sys.modules) - before
-    import json  # after the measurement
-
     record = {
         "status": status,
         "modules": modules,
@@ -76,5 +74,5 @@ def main(at: int, argv: list[str]) -> None:
         "spent": spent,
         "steps": slots.times(),
     }
-    sys.stderr.write(json.dumps(record) + "\n")
+    sys.stderr.write(f"{record!r}\n")  # json would have to be imported, and unloaded at the end
     sys.stderr.write(f"{time.monotonic_ns()}\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import ast
 import statistics
 import subprocess
 import time
@@ -28,7 +28,7 @@ def watch(installed: Installed) -> dict[str, Any]:
     ended = time.monotonic_ns()
     if done.returncode:
         raise SystemExit(f"benchmarks: error: the watched run failed: {done.stderr.strip()}")
-    record: dict[str, Any] = json.loads(done.stderr.splitlines()[-2])
+    record: dict[str, Any] = ast.literal_eval(done.stderr.splitlines()[-2])
     if record["status"]:
         raise SystemExit(f"benchmarks: error: the watched run ended with {record['status']}: {done.stderr.strip()}")
     started = record["ended_ns"] - sum(spent for spent, _ in record["spent"].values()) - record["prepared_ns"]
