@@ -1,8 +1,9 @@
-"""`python -m jailpy`."""
+"""`python -m jailpy`, and what the start script bin/jailpy imports."""
 
 from __future__ import annotations
 
 import _signal
+import os
 import sys
 
 _before = _signal.getsignal(_signal.SIGINT)
@@ -12,4 +13,8 @@ if _before is _signal.default_int_handler:
 from jailpy.cli import main  # noqa: E402
 
 _signal.signal(_signal.SIGINT, _before)
-sys.exit(main())
+status = main()
+for stream in (sys.stdout, sys.stderr):
+    if stream and not stream.closed:
+        stream.flush()
+os._exit(status)  # taking the interpreter down in order costs as much as the jail (docs/adr/0002)
