@@ -56,7 +56,7 @@ def _look(plan: Plan, pid: int, groups: RunCgroups) -> dict[str, str]:
         if layer.state in ("enforced", "degraded") and (layer.steps or layer.name in _NAMESPACES)
     }
     status = _status(pid)
-    seen = {name: _namespace(pid, kind) for name, kind in _NAMESPACES.items() if name in planned}
+    seen = {name: _namespace(pid, name, kind) for name, kind in _NAMESPACES.items() if name in planned}
     seen["user"] += f", uid_map {_uid_map(plan, pid)}"
     seen["mount"] += f", {_mounts(plan, pid)}"
     seen["capabilities"] = _expect(
@@ -103,10 +103,10 @@ def _filters(status: dict[str, str]) -> str:
     return f"{found}, 1 filter"
 
 
-def _namespace(pid: int, kind: str) -> str:
+def _namespace(pid: int, name: str, kind: str) -> str:
     theirs, ours = (os.readlink(f"/proc/{who}/ns/{kind}") for who in (pid, "self"))
     if theirs == ours:
-        raise _refuse(kind, "the payload is in the launcher's namespace")
+        raise _refuse(name, "the payload is in the launcher's namespace")
     return theirs
 
 
