@@ -113,8 +113,7 @@ def _foreign(path: str) -> str:
     owner = os.lstat(path)
     mapped = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
     names = []
-    for name, _ in zip(_below(path), range(_MOST_LOOKS), strict=False):
-        found = os.lstat(name)
+    for (name, found), _ in zip(_below(path), range(_MOST_LOOKS), strict=False):
         if (found.st_uid, found.st_gid) != mapped:
             names.append(name[len(path) + 1 :] or ".")
     if not names:
@@ -123,10 +122,19 @@ def _foreign(path: str) -> str:
     return f"cannot be changed in the copy, having another owner or group: {', '.join(names[:_MOST_FOREIGN])}{more}"
 
 
-def _below(path: str) -> Iterator[str]:
-    yield path
-    for folder, folders, names in os.walk(path):
-        yield from (f"{folder}/{name}" for name in (*folders, *names))
+def _below(path: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield a path and what lies below it. Not by os.walk, which recurses: the payload of an earlier run made the tree."""
+    yield path, os.lstat(path)
+    folders = [path]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as listing:
+                for entry in listing:
+                    yield entry.path, entry.stat(follow_symlinks=False)
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+        except OSError:
+            continue  # gone, unreadable, or deeper than a path is long: nothing that the copy could name either
 
 
 def root_folder(root: str, hidden: tuple[str, ...]) -> tuple[tuple[Entry, ...], tuple[int, int]]:
