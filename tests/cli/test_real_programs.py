@@ -78,7 +78,6 @@ def test_compile_under_build_and_run_under_grade(jailpy, tmp_path, need_tool, co
     options = ["-p", "build", "--put", source(name), "--get", "prog:prog"]
     _, report = execute(jailpy, tmp_path, options, [compiler, *flags])
     assert report["verdict"] == "ok", report["stderr"]
-    (tmp_path / "prog").chmod(0o755)
     output, report = execute(jailpy, tmp_path, ["-p", "grade", "--put", "prog"], ["./prog", "argument"])
     assert (output, report["verdict"]) == (printed, "ok"), report["stderr"]
 
