@@ -140,7 +140,8 @@ def break_step(patches, target, fault):
         original = sources.open_mapped
         patches.set(sources, "open_mapped", lambda step: raising() if step is target else original(step))
     elif isinstance(target, process.CloneNamespaces):
-        patches.set(cold.process, "clone3", raising)
+        clone = cold.process.clone3
+        patches.set(cold.process, "clone3", lambda flags, **more: raising() if flags == target.flags else clone(flags, **more))
     elif isinstance(target, process.MapIds):
         patches.set(cold, "_map_ids", raising)
     else:

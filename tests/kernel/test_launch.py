@@ -71,7 +71,8 @@ def test_a_bug_at_every_step_stops_the_launch(shown):
     for fault in faults:
         untouched(fault)
         assert fault["out"] == ""
-        if fault["side"] != "launcher":
+        assert fault["status"] == 125
+        if fault["side"] != "launcher" and fault["kind"] != "AwaitIds":  # the launcher may notice its death while mapping
             assert fault["error"] == "InternalError", fault
             assert fault["words"] in fault["message"]
     runs(last)
@@ -85,11 +86,11 @@ def test_a_layer_that_does_not_hold_is_noticed():
         layer = fault["name"].split()[0]
         if layer == "cgroup" and "verdict" in fault:
             continue  # only version 2 here: clone3 started init in its group, there is no JoinCgroup to leave out
+        if layer == "user" and os.geteuid() != 0:
+            continue  # the one id of the map is the caller's own: there is nothing to become
         assert fault.get("error") == "LaunchError", fault
         assert fault["out"] == ""
-        expected = {"no-new-privs": {"seccomp", "landlock", "no-new-privs"}}.get(
-            layer, {layer, {"cgroup-ns": "cgroup"}.get(layer)}
-        )
+        expected = {"no-new-privs": {"landlock"}, "user": {"user", "mount"}}.get(layer, {layer})  # the kernel refuses the next
         assert fault["layer"] in expected, fault
 
 
