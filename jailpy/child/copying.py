@@ -5,9 +5,11 @@ The walk holds one descriptor per level and follows no link, so a source that ch
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
+DEEPEST = 200
 _CHUNK = 1 << 20
 
 
@@ -18,7 +20,7 @@ def copy_tree(source: int, path: str) -> None:
         folder = os.open(reopened, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         _make_folder(path, stat.S_IMODE(os.fstat(source).st_mode))
         target = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        _copy_folder(folder, target)
+        _copy_folder(folder, target, 0)
     else:
         _copy_file(os.open(reopened, os.O_RDONLY | os.O_CLOEXEC), path, None)
 
@@ -31,16 +33,20 @@ def _make_folder(path: str, mode: int, folder: int | None = None) -> None:
     os.chmod(path, (mode & 0o777) | 0o700, dir_fd=folder)
 
 
-def _copy_folder(source: int, target: int) -> None:
+def _copy_folder(source: int, target: int, depth: int) -> None:
+    """Copy what is in a folder; closes both."""
     try:
+        if depth > DEEPEST:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
         for name in os.listdir(source):
-            _copy_entry(name, source, target)
+            _copy_entry(name, source, target, depth)
+        _copy_times(source, target)
     finally:
         os.close(source)
         os.close(target)
 
 
-def _copy_entry(name: str, source: int, target: int) -> None:
+def _copy_entry(name: str, source: int, target: int, depth: int) -> None:
     found = os.stat(name, dir_fd=source, follow_symlinks=False)
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     if stat.S_ISLNK(found.st_mode):
@@ -48,18 +54,25 @@ def _copy_entry(name: str, source: int, target: int) -> None:
     elif stat.S_ISDIR(found.st_mode):
         below = os.open(name, flags | os.O_DIRECTORY, dir_fd=source)
         _make_folder(name, stat.S_IMODE(found.st_mode), target)
-        _copy_folder(below, os.open(name, flags | os.O_DIRECTORY, dir_fd=target))
+        _copy_folder(below, os.open(name, flags | os.O_DIRECTORY, dir_fd=target), depth + 1)
     elif stat.S_ISREG(found.st_mode):
         _copy_file(os.open(name, flags, dir_fd=source), name, target)
 
 
+def _copy_times(source: int, target: int) -> None:
+    """Keep the time of last change, which make and its like go by."""
+    found = os.fstat(source)
+    os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
 def _copy_file(source: int, name: str, folder: int | None) -> None:
     try:
-        mode = (stat.S_IMODE(os.fstat(source).st_mode) & 0o777) | 0o600
+        mode = (stat.S_IMODE(os.fstat(source).st_mode) & 0o777) | 0o400
         target = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=folder)
         try:
             while os.sendfile(target, source, None, _CHUNK):
                 pass
+            _copy_times(source, target)
         finally:
             os.close(target)
     finally:

@@ -179,5 +179,5 @@ def gather() -> HostFacts:
         tmpfs_user_xattr=_kernel() >= (6, 6),
         resolv_conf=_read_or_empty("/etc/resolv.conf"),
         cgroups=cgroups.discover(mounts, euid),
-        hidden=tuple(path for path in (cache.folder(),) if path),
+        hidden=tuple(os.path.realpath(path) for path in (cache.folder(),) if path),
     )

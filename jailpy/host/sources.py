@@ -119,7 +119,7 @@ def _foreign(path: str) -> str:
     if not names:
         return ""
     more = f" and {len(names) - _MOST_FOREIGN} more" if len(names) > _MOST_FOREIGN else ""
-    return f"cannot be changed in the copy, having another owner or group: {', '.join(names[:_MOST_FOREIGN])}{more}"
+    return f"cannot be changed in the copy, having another owner or group: {', '.join(sorted(names)[:_MOST_FOREIGN])}{more}"
 
 
 def _below(path: str) -> Iterator[tuple[str, os.stat_result]]:

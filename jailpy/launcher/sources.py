@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from jailpy.steps.mounts import MapSource
 
 _UNSUPPORTED = (errno.EINVAL, errno.EPERM, errno.EOPNOTSUPP)
+_namespaces: dict[tuple[tuple[int, int], tuple[int, int]], int] = {}
 
 
 def open_mapped(step: MapSource) -> int:
     """Apply MapSource; return the detached mount. Raises OSError.
 
-    On a filesystem without idmapped mounts the source is shown as it is: the jail's user then has what "others" have.
+    On a filesystem without idmapped mounts a read-only source is shown as it is: the jail's user then has what "others"
+    have. A writable one is refused, for its new files would belong to a uid that nobody has.
     """
     limits = mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_NO_MAGICLINKS
     found = mount.openat2(mount.AT_FDCWD, os.fsencode(step.path), os.O_PATH, limits)
@@ -29,20 +31,35 @@ def open_mapped(step: MapSource) -> int:
         tree = mount.open_tree(found, b"")
     finally:
         os.close(found)
-    mount.mount_setattr(tree, step.attributes)
-    userns = _user_namespace(step.owner, step.outside)
     try:
-        mount.mount_setattr(tree, 0, userns=userns)
-    except OSError as error:
-        if error.errno not in _UNSUPPORTED:
-            raise
-    finally:
-        os.close(userns)
+        mount.mount_setattr(tree, step.attributes)
+        _map(tree, step)
+    except BaseException:
+        os.close(tree)
+        raise
     return tree
 
 
+def _map(tree: int, step: MapSource) -> None:
+    try:
+        mount.mount_setattr(tree, 0, userns=_user_namespace(step.owner, step.outside))
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+        if not step.attributes & mount.RDONLY:
+            raise OSError(
+                errno.EOPNOTSUPP, "its filesystem has no idmapped mounts, and new files would have no owner"
+            ) from error
+
+
 def _user_namespace(owner: tuple[int, int], outside: tuple[int, int]) -> int:
-    """Return a descriptor of a user namespace that maps the owner's ids to the jail's ids on the host."""
+    """Return a descriptor of a user namespace that maps the owner's ids to the jail's ids on the host; kept for the next."""
+    if (owner, outside) not in _namespaces:
+        _namespaces[owner, outside] = _new_user_namespace(owner, outside)
+    return _namespaces[owner, outside]
+
+
+def _new_user_namespace(owner: tuple[int, int], outside: tuple[int, int]) -> int:
     reader, writer = os.pipe()
     pid, pidfd = process.clone3(process.CLONE_NEWUSER)
     if pid == 0:
