@@ -27,6 +27,7 @@ def enter(child: Child, steps: tuple[Step, ...]) -> None:
     """Be init: apply its steps, fork the payload, reap, and exit. Never returns."""
     at = [0]
     try:
+        os.close(child.launchers_end)  # else this process would keep its own channel open, and miss a launcher that died
         _apply(steps, "init", child, at)
         payload = os.fork()
         if payload == 0:

@@ -22,6 +22,7 @@ class Child:
         self.slots = slots
         self.tasks = tasks
         self.wipe = (0, 0)
+        self.launchers_end = -1
         self.root = -1
         self.detail = 0
         self.terminal = False

@@ -181,6 +181,7 @@ def _clone(jail: Jail) -> None:
     tasks = jail.groups.open_tasks()
     state = Child(theirs, status, stdio, jail.slots, tasks)
     state.wipe = _argument_area()
+    state.launchers_end = ours.fileno()
     step = next(step for step in jail.plan.steps if isinstance(step, process_steps.CloneNamespaces))
     cgroup = jail.groups.open_version2()
     groups = os.getgroups()
