@@ -57,7 +57,7 @@ def eventually(check, seconds=5.0):
 
 def start(jailpy, *words, verb="exec", **options):
     """Start `jailpy exec` and return its Popen; its pid is the launcher's."""
-    defaults = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    defaults = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "bufsize": 0}
     return subprocess.Popen([jailpy, verb, *map(str, words)], **{**defaults, **options})
 
 
