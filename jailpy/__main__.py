@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import _signal
+import gc
 import os
 import sys
+
+if sys.argv[1:2] == ["exec"]:
+    gc.disable()  # one run makes little garbage, and a collection copies pages that are shared with the child
 
 _before = _signal.getsignal(_signal.SIGINT)
 if _before is _signal.default_int_handler:

@@ -187,6 +187,7 @@ def _clone(jail: Jail) -> None:
     groups = os.getgroups()
     if jail.plan.host.real_root:
         os.setgroups([])
+    collected = gc.isenabled()
     gc.disable()
     gc.freeze()
     mask = child.block_signals()
@@ -198,7 +199,8 @@ def _clone(jail: Jail) -> None:
     finally:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
         gc.unfreeze()
-        gc.enable()
+        if collected:
+            gc.enable()
         if jail.plan.host.real_root:
             os.setgroups(groups)
         theirs.close()

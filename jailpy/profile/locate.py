@@ -69,9 +69,9 @@ def shadow_warning(name: str) -> str | None:
     if is_path(name):
         return None
     here = next((file for file in (name + SUFFIX, name) if os.path.isfile(file)), "")
-    shown = _printable(here)
     if not here:
         return None
+    shown = _printable(here)
     return f"profile {_printable(name)}: ./{shown} is not used: a file is named by its path (-p ./{shown})"
 
 
