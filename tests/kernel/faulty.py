@@ -150,6 +150,7 @@ def break_step(patches, target, fault):
 
 def every_step(folder, bug=False):
     plan = rich(folder)
+    launch(plan)  # the first one keeps a user namespace for each owner of shown files
     say(step="", before=True, **{key: value for key, value in launch(plan).items() if key != "step"})
     for index, step in enumerate(plan.steps):
         with Patches() as patches:
