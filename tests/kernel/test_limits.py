@@ -317,14 +317,14 @@ def test_a_flood_does_not_grow_the_launcher(jailpy):
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two processors")
 def test_cpus_slow_a_run_down(jailpy):
-    half = execute(jailpy, "--cpus", "0.5", "--wall", "30s", *python(BURN.format(0.7)))
-    full = execute(jailpy, "--cpus", "1", "--wall", "30s", *python(BURN.format(0.7)))
-    assert half.verdict == full.verdict == "ok"
-    cgroup = next(layer for layer in half.report["layers"] if layer["name"] == "cgroup")
+    tenth = execute(jailpy, "--cpus", "0.1", "--wall", "30s", *python(BURN.format(0.3)))
+    full = execute(jailpy, "--cpus", "1", "--wall", "30s", *python(BURN.format(0.3)))
+    assert tenth.verdict == full.verdict == "ok"
+    cgroup = next(layer for layer in tenth.report["layers"] if layer["name"] == "cgroup")
     if "cpu," not in cgroup["mechanism"] + "," and "cpu" not in cgroup["mechanism"].partition(":")[2].partition(";")[0].split():
         pytest.skip("no cpu controller here: cpus is by affinity")
-    assert half.usage["cpu_s"] / half.usage["wall_s"] < 0.65
-    assert full.usage["cpu_s"] / full.usage["wall_s"] > 0.65
+    assert tenth.usage["cpu_s"] / tenth.usage["wall_s"] < 0.2
+    assert full.usage["cpu_s"] / full.usage["wall_s"] > 0.25  # a loaded machine gives less than a whole processor
 
 
 def test_cpus_by_affinity_counts_processors(jailpy):
