@@ -104,7 +104,7 @@ def parse(arguments: Sequence[str], more: tuple[Option, ...] = ()) -> Parsed | N
         if option is None:
             raise UsageError(f"option {flag}: there is none of this name", _near(flag))
         if joined and not option.metavar:
-            if flag.startswith("--"):
+            if flag.startswith("--") or value.startswith("-"):
                 raise UsageError(f"option {flag}: takes no value")
             rest.insert(0, f"-{value}")  # -qv is -q -v
             value = ""
