@@ -1,0 +1,413 @@
+"""Attacks on live jails that go round the layers: through pipes, terminals, planted files, the launcher's own folders.
+
+Each one stands beside a positive control: the same attack where nothing guards against it, or what the guard leaves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from jailpy.supervisor.streams import Input, Output
+from tests.core import PYTHON, alive, eventually, execute, python, start, token
+
+# Takes bytes out of its own output between the supervisor's poll and its read. It knows that it won, and falls silent, once
+# a denied call is answered no more.
+STEALER = r"""
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+static sem_t ask, answer;
+static void *prober(void *unused) { for (;;) { sem_wait(&ask); syscall(SYS_ptrace, 16, 1, 0, 0); sem_post(&answer); } }
+int main(void) {
+  int mine = open("/dev/stdout", O_RDONLY | O_NONBLOCK); char byte; pthread_t thread; struct timespec until;
+  if (mine < 0) return 9;
+  sem_init(&ask, 0, 0); sem_init(&answer, 0, 0); pthread_create(&thread, 0, prober, 0);
+  for (long delay = 0;; delay = (delay + 37) % 40000) {
+    write(1, "x", 1);
+    for (volatile long i = 0; i < delay; i++) {}
+    if (read(mine, &byte, 1) != 1) continue;
+    clock_gettime(CLOCK_REALTIME, &until); until.tv_nsec += 30000000;
+    if (until.tv_nsec >= 1000000000) { until.tv_nsec -= 1000000000; until.tv_sec++; }
+    sem_post(&ask);
+    if (sem_timedwait(&answer, &until)) for (;;) pause();
+  }
+}
+"""
+
+
+@pytest.fixture
+def shared(tmp_path):
+    """A folder that the payload may write, and a file of the caller's beside it."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    (tmp_path / "victim").write_text("untouched")
+    return folder
+
+
+# --- the payload's own pipe and terminal against the supervisor's clocks
+
+
+def test_a_payload_that_empties_its_own_pipe_stops_no_clock(jailpy, tmp_path, need_tool):
+    (tmp_path / "stealer.c").write_text(STEALER)
+    program = tmp_path / "stealer"
+    subprocess.run([need_tool("gcc"), "-O2", "-pthread", "-o", program, tmp_path / "stealer.c"], check=True)
+    done = execute(jailpy, "--wall", "3s", "--cpu", "60s", "--ro", f"{program}:/work/stealer", "--", "/work/stealer")
+    assert (done.status, done.verdict) == (124, "wall_limit")
+    assert done.seconds < 6
+    assert done.report["violation_count"] > 50, "control: it did take bytes out, as often as it asked"
+
+
+@pytest.mark.timeout(10)
+def test_no_stream_waits_where_nothing_is_left_to_read():
+    reader, writer = os.pipe()
+    sink = os.open(os.devnull, os.O_WRONLY)
+    output, source = Output(reader, sink, escape=False), Input(reader, sink)
+    assert output.step(100)  # control: without O_NONBLOCK this would wait for ever
+    assert source.step()
+    os.write(writer, b"x")
+    assert output.step(100)
+    assert output.count == 1
+    output.close()
+    source.close()
+    os.close(writer)
+    os.close(sink)
+
+
+class OnTerminal:
+    """A program as the leader of a session on a terminal of its own, as `script`, sshd or docker run start it."""
+
+    def __init__(self, *argv):
+        self.pid, self.master = pty.fork()
+        if self.pid == 0:
+            os.execv(argv[0], argv)
+        self.seen = b""
+
+    def read(self, seconds, until=b"\0none"):
+        deadline = time.monotonic() + seconds
+        while until not in self.seen and (left := deadline - time.monotonic()) > 0:
+            if select.select([self.master], [], [], left)[0]:
+                try:
+                    self.seen += os.read(self.master, 65536)
+                except OSError:
+                    break
+        return until in self.seen
+
+    def end(self, seconds):
+        """Return how it changed within that time: ("exited", status), ("stopped", signal) or None; then end it."""
+        deadline, change = time.monotonic() + seconds, None
+        while change is None and time.monotonic() < deadline:
+            self.read(0.05)
+            pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)
+            if pid and os.WIFSTOPPED(status):
+                change = "stopped", os.WSTOPSIG(status)
+            elif pid:
+                change = "exited", os.waitstatus_to_exitcode(status)
+        if change is None or change[0] == "stopped":
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self.master)
+        return change
+
+
+@pytest.mark.parametrize("name", ["STOP", "TSTP"])
+def test_a_payload_that_stops_itself_on_a_terminal_stops_no_clock(jailpy, name):
+    script = f"while :; do kill -{name} $$; done"
+    assert OnTerminal("/bin/sh", "-c", "kill -STOP $$").end(5) == ("stopped", signal.SIGSTOP), "control"
+    ended = OnTerminal(jailpy, "exec", "--tty", "--wall", "1s", "--", "sh", "-c", script).end(8)
+    assert ended == ("exited", 124)
+
+
+def test_nothing_runs_on_while_the_launcher_is_suspended(jailpy, shared, need_tool):
+    """Under a shell with job control the launcher stops with the payload, and so do its clocks."""
+    shell = OnTerminal(need_tool("bash"), "--norc", "-i")
+    beat = "while :; do echo x >>/work/shared/beat; sleep 0.01; done & sleep 0.5; kill -STOP $$; echo re''sumed; exec sleep 60"
+    line = f'"{jailpy}" exec --tty --rw "{shared}:/work/shared" -- sh -c "{beat.replace("$", chr(92) + "$")}"\n'
+    os.write(shell.master, line.encode())
+    assert shell.read(15, b"Stopped"), shell.seen
+    size = os.path.getsize(shared / "beat")
+    assert size > 0, "control: it ran before"
+    time.sleep(0.5)
+    assert os.path.getsize(shared / "beat") - size <= 2
+    os.write(shell.master, b"fg\n")
+    assert shell.read(10, b"resumed"), shell.seen
+    assert eventually(lambda: os.path.getsize(shared / "beat") > size + 10), "control: it runs again"
+    os.write(shell.master, b"\x03")
+    assert shell.read(10, b"died of signal 2"), shell.seen
+    os.write(shell.master, b"exit\n")
+    assert shell.end(10)[0] == "exited"
+
+
+# --- files that JailPy writes itself (CVE-2024-28185)
+
+
+@pytest.mark.parametrize("plant", ["ln -s ../victim", "ln -s {victim}", "mkfifo", "echo forged >"])
+def test_a_report_is_not_led_elsewhere(jailpy, tmp_path, shared, plant):
+    victim, report = tmp_path / "victim", shared / "report.json"
+    script = f"cd /work/shared && {plant.format(victim=victim)} report.json"
+    with start(jailpy, "--rw", f"{shared}:/work/shared", "--report", report, "--", "sh", "-c", script) as process:
+        assert process.wait(20) == 0
+    assert victim.read_text() == "untouched"
+    assert not report.is_symlink()
+    assert json.loads(report.read_text())["verdict"] == "ok"
+    assert os.listdir(shared) == ["report.json"]
+
+
+@pytest.mark.parametrize("option", ["--stdout", "--stderr"])
+def test_output_does_not_follow_the_link_of_an_earlier_run(jailpy, tmp_path, shared, option):
+    victim, name = tmp_path / "victim", shared / "out.txt"
+    words = ["--rw", f"{shared}:/work/shared"]
+    assert execute(jailpy, *words, "--", "ln", "-s", victim, "/work/shared/out.txt").status == 0
+    assert name.is_symlink(), "control: it did plant the link"
+    with start(jailpy, *words, option, name, "--", "sh", "-c", "echo bad; echo bad >&2") as process:
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 125
+    assert err.startswith(f"jailpy: error: option {option} {name}: is a symbolic link\n".encode())
+    assert victim.read_text() == "untouched"
+    name.unlink()
+    with start(jailpy, *words, option, name, "--", "sh", "-c", "echo good; echo good >&2") as process:
+        assert process.wait(20) == 0
+    assert name.read_text() == "good\n", "control"
+
+
+def test_outputs_that_are_no_files_still_work(jailpy):
+    with start(jailpy, "--stdout", "/dev/stdout", "--report", "/dev/stderr", "--", "echo", "out") as process:
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (0, b"out\n")
+    assert json.loads(err)["verdict"] == "ok"
+    assert os.path.islink("/dev/stdout")
+
+
+# --- where the policy of later runs is kept
+
+
+@pytest.mark.parametrize("name", ["parent", "above", "link", "home"])
+def test_no_payload_may_write_what_later_runs_obey(jailpy, tmp_path, name):
+    """A mask would not do: the payload renames a parent of the mask and makes the folder anew."""
+    home = tmp_path / "home"
+    behind = tmp_path / "behind"
+    for folder in (home / "free" / "deep", behind):
+        folder.mkdir(parents=True)
+    (home / ".cache").symlink_to(behind) if name == "link" else (home / ".cache").mkdir()
+    environment = {
+        **os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache"), "XDG_CONFIG_HOME": str(tmp_path / "config"),
+    }  # fmt: skip
+    source = {"parent": home / ".cache", "above": home, "link": behind, "home": "~"}[name]
+    refused = execute(jailpy, "--rw", f"{source}:/work/x", "--", "mv", "/work/x/.cache", "/work/x/old", env=environment)
+    assert (refused.status, refused.verdict) == (125, "not_started")
+    assert b"without JailPy's own cache" in refused.err
+    moved = execute(jailpy, "--rw", f"{home / 'free'}:/work/x", "--", "mv", "/work/x/deep", "/work/x/old", env=environment)
+    assert moved.status == 0, "control: elsewhere the attack's rename works"
+    assert os.listdir(home / "free") == ["old"]
+
+
+def test_the_cache_cannot_be_read_through_a_linked_folder(jailpy, tmp_path):
+    behind = tmp_path / "behind"
+    behind.mkdir()
+    (tmp_path / "cache").symlink_to(behind)
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "HOME": str(tmp_path)}
+    execute(jailpy, "--", "true", env=environment)
+    assert os.listdir(behind / "jailpy"), "control: the caller has its cache there"
+    done = execute(jailpy, "--ro", f"{behind}:/work/x", "--", "ls", "-A", "/work/x/jailpy", env=environment)
+    assert (done.status, done.out) == (0, b"")
+
+
+# --- init
+
+
+FORGER = """
+import ctypes, os, signal, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+got = []
+signal.signal(signal.SIGUSR1, lambda number, frame: got.append(number))
+def queue(pid, number):
+    info = (ctypes.c_int * 32)(number, 0, -1, 0, 0, 0)
+    return libc.syscall({"x86_64": 129, "aarch64": 138}[os.uname().machine], pid, number, info)
+if sys.argv[1] == "init":
+    sent = [queue(1, signal.SIGUSR1) for _ in range(20)]
+    time.sleep(0.3)
+    print(len(sent) == -sum(sent) or set(sent) == {0}, len(got))
+elif sys.argv[1] == "self":
+    print(queue(os.getpid(), signal.SIGUSR1) == 0, len(got))
+else:
+    for _ in range(8):
+        if os.fork() == 0:
+            while True:
+                for number in range(1, 65):
+                    queue(1, number)
+    time.sleep(0.5)
+    os._exit(5)
+"""
+
+
+@pytest.mark.parametrize("profile", ["strict", "observe"])
+def test_init_takes_no_orders_from_the_payload(jailpy, profile):
+    """siginfo says "from outside the pid namespace" (si_pid 0), which rt_sigqueueinfo(2) lets anyone write."""
+    done = execute(jailpy, "-p", profile, *python(FORGER, "init"))
+    assert done.out == b"True 0\n", done
+    assert execute(jailpy, "-p", profile, *python(FORGER, "self")).out == b"True 1\n", "control"
+
+
+def test_a_flood_of_signals_does_not_keep_init_from_the_end(jailpy):
+    done = execute(jailpy, "-p", "observe", "--wall", "20s", *python(FORGER, "flood"))
+    assert (done.status, done.verdict) == (5, "nonzero_exit")
+    assert done.seconds < 15
+
+
+DAEMON = """
+import os, signal, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
+            signal.signal(number, signal.SIG_IGN)
+        os.closerange(0, 3)
+        beat = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT, 0o644)
+        while True:
+            os.pwrite(beat, repr(time.time()).encode(), 0)
+            time.sleep(0.003)
+    os._exit(0)
+time.sleep(0.5)
+"""
+
+
+def test_a_daemon_ends_with_the_run(jailpy, shared):
+    beat, word = shared / "beat", token()
+    subprocess.run([sys.executable, "-c", DAEMON, beat, word], check=True)
+    first = beat.read_text()
+    try:
+        assert eventually(lambda: beat.read_text() != first), "control: without a jail it goes on"
+    finally:
+        for pid in alive(word):
+            os.kill(pid, signal.SIGKILL)
+    beat.unlink()
+    done = execute(jailpy, "--rw", f"{shared}:/work/shared", *python(DAEMON, "/work/shared/beat", word))
+    ended, last = time.time(), beat.read_text()
+    assert done.verdict == "ok"
+    assert alive(word) == []
+    assert ended > float(last)
+    time.sleep(0.1)
+    assert beat.read_text() == last
+
+
+# --- what can be seen and had
+
+
+SEARCH = """
+import os, sys
+word = sys.argv[1].encode()[::-1]
+found = [name for name, value in os.environ.items() if word.decode() in value]
+for number in range(3, 64):
+    try:
+        found += [str(number)] if word in os.pread(number, 4096, 0) else []
+    except OSError:
+        pass
+for top in ("/proc/1", "/proc/self", "/tmp", "/work", "/dev/shm", "/run", "/etc"):
+    for folder, folders, names in os.walk(top):
+        folders[:] = [name for name in folders if name not in ("task", "root", "cwd", "map_files")]
+        for name in names:
+            path = os.path.join(folder, name)
+            try:
+                file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+                found += [path] if word in os.read(file, 65536) and "cmdline" not in name else []
+                os.close(file)
+            except OSError:
+                pass
+print(sorted(found))
+"""
+
+
+def test_a_secret_of_the_caller_is_nowhere(jailpy, tmp_path):
+    word = token()
+    (tmp_path / "answers").write_text(word)
+    with open(tmp_path / "answers", encoding="ascii") as answers:
+        how = {"env": {**os.environ, "ANSWER": word}, "pass_fds": (answers.fileno(),)}
+        plain = subprocess.run([PYTHON, "-I", "-c", SEARCH, word[::-1]], capture_output=True, text=True, **how).stdout
+        assert "ANSWER" in plain, "control"
+        assert f"'{answers.fileno()}'" in plain, "control"
+        done = execute(jailpy, "--wall", "60s", "--cpu", "60s", *python(SEARCH, word[::-1]), **how)
+    assert (done.status, done.out) == (0, b"[]\n")
+
+
+@pytest.mark.root
+def test_a_run_by_root_has_its_owners_rights_in_a_folder_and_no_more(jailpy, shared):
+    for name, owner in (("own", 0), ("other", 4242)):
+        (shared / name).write_text(name)
+        os.chown(shared / name, owner, owner)
+        (shared / name).chmod(0o600)
+    os.mknod(shared / "device", 0o020666, os.makedev(1, 5))
+    script = """
+        cd /work/shared; cat own; cat other; head -c1 device; chmod u+s own; chown 0 own; echo new >made
+        cp own copy; chmod 6755 copy; mknod node c 1 3; ln -s /etc/shadow link; cat link; true
+    """
+    done = execute(jailpy, "--rw", f"{shared}:/work/shared", "--", "sh", "-c", script)
+    assert (done.status, done.out) == (0, b"own"), "control: what belongs to the folder's owner is read"
+    assert {(entry.name, entry.stat(follow_symlinks=False).st_uid) for entry in os.scandir(shared)} == {
+        ("own", 0), ("other", 4242), ("device", 0), ("made", 0), ("copy", 0), ("link", 0),
+    }  # fmt: skip
+    assert not any(os.lstat(entry).st_mode & 0o6000 for entry in os.scandir(shared))
+
+
+@pytest.mark.parametrize("where", ["sockets", "page tables", "pipes"])
+def test_kernel_memory_counts_too(jailpy, where):
+    """Control: the same with a bound of its own stays below the limit and ends well."""
+    script = """
+import mmap, os, socket, sys
+kept, most = [], int(sys.argv[2])
+def fill(writer, write):
+    os.set_blocking(writer, False)
+    try:
+        while True:
+            write(b"x" * 65536)
+    except BlockingIOError:
+        pass
+def sockets():
+    a, b = socket.socketpair()
+    kept.append((a, b))
+    fill(a.fileno(), a.send)
+def pipes():
+    ends = os.pipe()
+    kept.append(ends)
+    fill(ends[1], lambda data: os.write(ends[1], data))
+def tables():
+    if not kept:
+        kept.append((mmap.mmap(-1, 1 << 42, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000), [0]))
+    area, at = kept[0]
+    for _ in range(256):
+        area[at[0]]
+        at[0] += 1 << 21
+work = {"sockets": sockets, "page tables": tables, "pipes": pipes}[sys.argv[1]]
+for _ in range(most):
+    work()
+"""
+    bounds = ("--memory", "24M", "--open-files", "4096", "--wall", "20s", "--cpu", "20s")
+    assert execute(jailpy, *bounds, *python(script, where, 8)).verdict == "ok"
+    done = execute(jailpy, *bounds, *python(script, where, 1500))
+    assert done.verdict == "memory_limit" or (where == "pipes" and done.status == 0), done
+
+
+def test_a_folder_of_a_thousand_levels_is_no_bug(jailpy, tmp_path):
+    here = os.getcwd()
+    os.makedirs(tmp_path / "deep")
+    try:
+        os.chdir(tmp_path / "deep")
+        for _ in range(1500):
+            os.mkdir("a")
+            os.chdir("a")
+    finally:
+        os.chdir(here)
+    done = execute(jailpy, "--cow", f"{tmp_path / 'deep'}:/work/deep", "--", "touch", "/work/deep/a/a/made")
+    assert (done.status, done.err) == (0, b"")
+    subprocess.run(["find", tmp_path / "deep", "-delete"], check=True)
