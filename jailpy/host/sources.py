@@ -56,7 +56,7 @@ def look(mode: str, source: str, destination: str, workdir: str, cwd: str, hidde
     """
     path = os.path.join(cwd, os.path.expanduser(source))
     found = _stat(mode, source, path)
-    real = os.path.realpath(path)
+    real = _real(mode, source, path, found)
     kind = "folder" if stat.S_ISDIR(found.st_mode) else "file"
     _refuse_place(mode, source, real, kind, hidden)
     plain = os.path.normpath(path)
@@ -76,6 +76,14 @@ def _stat(mode: str, source: str, path: str) -> os.stat_result:
     if not stat.S_ISDIR(found.st_mode) and not stat.S_ISREG(found.st_mode):
         raise UsageError(f"--{mode} {source}: is neither a file nor a folder")
     return found
+
+
+def _real(mode: str, source: str, path: str, found: os.stat_result) -> str:
+    """Return the path without links of what was found. What was put in its place meanwhile is refused (CVE-2021-30465)."""
+    real = os.path.realpath(path)
+    if not os.path.samestat(found, _stat(mode, source, real)):
+        raise UsageError(f"--{mode} {source}: changed while it was looked at")
+    return real
 
 
 def _refuse_place(mode: str, source: str, real: str, kind: str, hidden: tuple[str, ...]) -> None:
@@ -175,7 +183,8 @@ def check(sources: tuple[Source, ...], private: tuple[str, ...], workdir: str, t
     places = taken + [place for _, place in wanted if place.mode != "put"]
     seen: dict[str, str] = {}
     for words, place in wanted:
-        if place.path in seen:
+        into_private = place.mode == "private" and _put_into(place.path, sources)
+        if place.path in seen and not into_private:
             raise UsageError(f"{words} is taken by {seen[place.path].partition(': ')[0]}")
         seen[place.path] = words
         _check_one(words, place, places)
@@ -183,6 +192,12 @@ def check(sources: tuple[Source, ...], private: tuple[str, ...], workdir: str, t
         _check_one(f"--workdir {workdir}: it", Place(workdir, "folder", "", "private"), places)
     elif next(place for _, place in wanted if place.path == workdir).kind != "folder":
         raise UsageError(f"--workdir {workdir}: it is a file: {seen[workdir].partition(': ')[0]}")
+
+
+def _put_into(path: str, sources: tuple[Source, ...]) -> bool:
+    """Say whether a folder is put at this very path: its content then goes into the private folder that is there."""
+    found = [source for source in sources if source.destination == path]
+    return [(source.mode, source.kind) for source in found] == [("put", "folder")]
 
 
 def _place(source: Source) -> Place:

@@ -180,7 +180,7 @@ def _open(tree: Tree, context: Context, path: str, attributes: int, owner: tuple
 def _copy(tree: Tree, context: Context, source: Source) -> None:
     """Copy a source into the jail: straight to its place where that is the jail's own, else aside, and show the copy."""
     slot = _open(tree, context, source.path, _SHOWN, source.owner)
-    if tree.around(source.destination) in (PRIVATE, COW):
+    if tree.places.get(source.destination) == PRIVATE or tree.around(source.destination) in (PRIVATE, COW):
         tree.copy(slot, source.path, source.destination)
         return
     aside = f"{steps.DISK}/copy{slot}"

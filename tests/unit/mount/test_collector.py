@@ -135,7 +135,7 @@ def test_c3_swaps_while_collecting(place, what):
     link.symlink_to(place.secret if what == "file" else place.top / "host")
     (place.top / "host").mkdir()
     (place.top / "host" / "f").write_text(SECRET)
-    swapped = place.work / name.split("/")[0]
+    swapped = place.work / name.split("/", maxsplit=1)[0]
     if what == "file":
         swapped.write_text("honest")
     else:
