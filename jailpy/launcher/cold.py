@@ -219,7 +219,14 @@ def _after_clone(jail: Jail) -> None:
         if isinstance(step, process_steps.MapIds):
             with _Applying(step):
                 _map_ids(jail, step)
+                _expose_to_oom_killer(jail.init)
             jail.go()
+
+
+def _expose_to_oom_killer(init: int) -> None:
+    """Do not pass the launcher's own protection on: below 0 the memory limit might find nothing that it may kill."""
+    if files.read("/proc/self/oom_score_adj").startswith("-"):
+        files.write(f"/proc/{init}/oom_score_adj", "0")
 
 
 def _map_ids(jail: Jail, step: process_steps.MapIds) -> None:

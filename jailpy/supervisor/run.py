@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jailpy.launcher.cold import Jail
     from jailpy.supervisor.signals import Signals
 
-_SIGXFSZ = 25
+_SIGXFSZ, _SIGSYS = 25, 31
 
 
 def supervise(jail: Jail, streams: tuple[int, int, int], escaped: tuple[bool, bool], signals: Signals) -> Outcome:
@@ -90,6 +90,8 @@ def _cause(watch: Watch, usage: Usage, exit_code: int | None, signal: int | None
         return None
     if signal == _SIGXFSZ:
         return Cause("file_size_limit", Evidence("file_size", limits.file_size, None, "SIGXFSZ"))
+    if signal == _SIGSYS:
+        return Cause("security_violation", Evidence(source="SIGSYS: the filter kills system calls of another architecture"))
     if limits.cpu is not None and usage.cpu_s is not None and usage.cpu_s >= limits.cpu:
         return Cause("cpu_limit", Evidence("cpu", limits.cpu, usage.cpu_s, dict(usage.sources)["cpu_s"]))
     refusals = accounting.process_refusals()

@@ -43,7 +43,7 @@ def test_the_payloads_own_status(jailpy, code):
     assert done.evidence is None
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 6, 9, 11, 13, 14, 15, 24, 25, 31, 34, 64])
+@pytest.mark.parametrize("number", [1, 2, 3, 6, 9, 11, 13, 14, 15, 24, 25, 34, 64])
 def test_death_by_a_signal(jailpy, number):
     done = execute(
         jailpy, *python(f"import os,signal\nif {number} not in (9,): signal.signal({number},0)\nos.kill(os.getpid(),{number})")
@@ -51,6 +51,15 @@ def test_death_by_a_signal(jailpy, number):
     assert done.status == 128 + number
     assert (done.report["exit_code"], done.report["signal"]) == (None, number)
     assert done.verdict == ("file_size_limit" if number == 25 else "signaled")
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="x32 is an ABI of x86-64")
+def test_a_call_of_another_architecture_is_a_security_violation(jailpy):
+    """x32's getpid: the kernel kills the caller by SIGSYS, and that names the verdict."""
+    call = "import ctypes; print(ctypes.CDLL(None).syscall({}) > 0)"
+    assert execute(jailpy, *python(call.format(39))).verdict == "ok"
+    done = execute(jailpy, *python(call.format(0x40000000 + 39)))
+    assert (done.status, done.verdict, done.report["signal"]) == (137, "security_violation", 31)
 
 
 @pytest.mark.parametrize(("options", "status", "verdict"), [
