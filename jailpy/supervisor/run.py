@@ -12,6 +12,7 @@ from jailpy.supervisor.watch import Watch
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jailpy.launcher.cold import Jail
+    from jailpy.profile.model import Limits
     from jailpy.supervisor.signals import Signals
 
 _SIGXFSZ, _SIGSYS = 25, 31
@@ -88,10 +89,8 @@ def _cause(watch: Watch, usage: Usage, exit_code: int | None, signal: int | None
         return Cause("internal_error", Evidence(source="the payload was killed from outside before it ran"))
     if exit_code == 0:
         return None
-    if signal == _SIGXFSZ:
-        return Cause("file_size_limit", Evidence("file_size", limits.file_size, None, "SIGXFSZ"))
-    if signal == _SIGSYS:
-        return Cause("security_violation", Evidence(source="SIGSYS: the filter kills system calls of another architecture"))
+    if signal in (_SIGXFSZ, _SIGSYS):
+        return _by_signal(signal, limits)
     if limits.cpu is not None and usage.cpu_s is not None and usage.cpu_s >= limits.cpu:
         return Cause("cpu_limit", Evidence("cpu", limits.cpu, usage.cpu_s, dict(usage.sources)["cpu_s"]))
     refusals = accounting.process_refusals()
@@ -99,6 +98,13 @@ def _cause(watch: Watch, usage: Usage, exit_code: int | None, signal: int | None
         evidence = Evidence("processes", limits.processes, usage.processes_peak, f"pids.events max={refusals}")
         return Cause("process_limit", evidence)
     return _disk_cause(watch.jail)
+
+
+def _by_signal(signal: int | None, limits: Limits) -> Cause:
+    """Name what the kernel killed for by a signal of its own."""
+    if signal == _SIGXFSZ:
+        return Cause("file_size_limit", Evidence("file_size", limits.file_size, None, "SIGXFSZ"))
+    return Cause("security_violation", Evidence(source="SIGSYS: the filter kills system calls of another architecture"))
 
 
 def _disk_cause(jail: Jail) -> Cause | None:
