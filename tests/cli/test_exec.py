@@ -595,9 +595,9 @@ def test_a_signal_at_any_moment_of_the_start(jailpy, name):
     """Before JailPy's own code runs the interpreter decides; from then on there is one status and no traceback."""
     number = getattr(signal, name)
     seen = set()
-    for tick in range(16):
+    for pause in (*(0.005 * tick for tick in range(16)), 1.5):
         with start(jailpy, "-q", *sh("sleep 20"), preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as process:
-            time.sleep(0.004 * tick)
+            time.sleep(pause)
             process.send_signal(number)
             _, err = process.communicate(timeout=30)
         assert process.returncode in (128 + number, -number, 1), err
