@@ -7,11 +7,11 @@ user shows, outer places before those inside them, then what is copied in.
 
 from __future__ import annotations
 
-from jailpy.kernel.mount import NODEV, NOEXEC, NOSUID, RDONLY
+from jailpy.kernel.mount import NODEV, NOEXEC, NOSUID
 from jailpy.layers import Context, Planned
-from jailpy.layers import etc as etc_files
+from jailpy.layers.system import SHOWN, furnish, open_source
 from jailpy.layers.tree import COW, HOST, PRIVATE, Tree
-from jailpy.layers.view import CANARY, devices, etc_entries, root_entries, shown_at, tmpfs_destinations
+from jailpy.layers.view import tmpfs_destinations
 from jailpy.steps import mounts as steps
 
 TYPE_CHECKING = False
@@ -19,22 +19,14 @@ if TYPE_CHECKING:
     from jailpy.host.sources import Source
 
 NAME = "mount"
-_SHOWN = RDONLY | NOSUID | NODEV
-_ROOT_SIZE, _ROOT_INODES = 4 << 20, 4096
 _LEAST_INODES = 16
-_PROC_SHOWN = frozenset(
-    ("cpuinfo", "filesystems", "loadavg", "meminfo", "mounts", "net", "self", "stat", "sys", "thread-self", "uptime", "version")
-)
 
 
 def plan(context: Context) -> Planned:
     """Plan the whole tree."""
     tree = Tree()
     tree.add(steps.CutPropagation())
-    _root(tree, context)
-    _etc(tree, context)
-    _dev(tree, context)
-    _proc(tree, context)
+    furnish(tree, context)
     _disk(tree, context)
     for destination, what in _places(context):
         if what is None or isinstance(what, int):
@@ -61,58 +53,6 @@ def _notes(context: Context) -> tuple[str, ...]:
 def writable_attributes(context: Context) -> int:
     """Return the attributes of everything that the payload may write."""
     return NOSUID | NODEV | (0 if context.profile.filesystem.exec == "any" else NOEXEC)
-
-
-def _root(tree: Tree, context: Context) -> None:
-    slot = tree.slot()
-    tree.add(steps.NewTmpfs(slot=slot, size=_ROOT_SIZE, inodes=_ROOT_INODES, mode=0o755, attributes=NOSUID | NODEV))
-    tree.add(steps.EnterRoot(slot=slot))
-    tree.file(CANARY, b"Landlock refuses to let anyone in the jail read this file.\n")
-    for entry, path in root_entries(context):
-        if context.profile.filesystem.root == "system" or entry.kind == "link":
-            tree.entry(entry, path, _SHOWN)
-        else:
-            slot = _open(tree, context, entry.path, _SHOWN, context.command.root_owner)
-            tree.attach(slot, path, entry.kind, HOST, entry.path)
-
-
-def _etc(tree: Tree, context: Context) -> None:
-    if context.profile.filesystem.root != "system":
-        return
-    tree.folder("/etc")
-    for name, content in etc_files.files(context):
-        if not shown_at(context, f"/etc/{name}"):
-            tree.file(f"/etc/{name}", content)
-    for entry in etc_entries(context):
-        tree.entry(entry, entry.path, _SHOWN)
-
-
-def _dev(tree: Tree, context: Context) -> None:
-    tree.folder("/dev")
-    for name in devices(context):
-        at = tree.place(f"/dev/{name}", "file", HOST)
-        tree.add(steps.ShowSystem(path=f"/dev/{name}", at=at, attributes=RDONLY | NOSUID | NOEXEC))
-    for name, target in (("fd", "self/fd"), ("stdin", "self/fd/0"), ("stdout", "self/fd/1"), ("stderr", "self/fd/2")):
-        tree.link(f"/dev/{name}", f"/proc/{target}")
-    if context.command.terminal:
-        slot = tree.slot()
-        tree.add(steps.NewDevpts(slot=slot))
-        tree.attach(slot, "/dev/pts", "folder", HOST, "it")
-        tree.link("/dev/ptmx", "pts/ptmx")
-
-
-def _proc(tree: Tree, context: Context) -> None:
-    tree.folder("/run")
-    if context.profile.filesystem.proc == "none":
-        return
-    slot = tree.slot()
-    tree.add(steps.NewProc(slot=slot, attributes=NOSUID | NODEV | NOEXEC))
-    tree.attach(slot, "/proc", "folder", HOST, "it")
-    hidden = [entry for entry in context.host.proc if entry.path not in _PROC_SHOWN and entry.kind != "link"]
-    files = tuple(f"proc/{entry.path}" for entry in hidden if entry.kind == "file")
-    folders = tuple(f"proc/{entry.path}" for entry in hidden if entry.kind == "folder")
-    tree.add(steps.BindReadOnly(path="proc/sys"))
-    tree.add(steps.Mask(files=files, folders=folders, file_cover="dev/null", folder_cover="run"))
 
 
 def _disk(tree: Tree, context: Context) -> None:
@@ -158,28 +98,17 @@ def _show(tree: Tree, context: Context, source: Source) -> None:
     if source.mode == "cow" and not (source.kind == "folder" and context.host.tmpfs_user_xattr):
         _copy(tree, context, source)
         return
-    attributes = writable_attributes(context) if source.mode == "rw" else _SHOWN
-    slot = _open(tree, context, source.path, attributes, source.owner)
+    attributes = writable_attributes(context) if source.mode == "rw" else SHOWN
+    slot = open_source(tree, context, source.path, attributes, source.owner)
     if source.mode == "cow":
         _overlay(tree, context, source, slot)
     else:
         tree.attach(slot, source.destination, source.kind, HOST, source.path)
 
 
-def _open(tree: Tree, context: Context, path: str, attributes: int, owner: tuple[int, int]) -> int:
-    """Open a source into a slot. Started by root, the launcher does it and maps the owner to the jail's user."""
-    slot = tree.slot()
-    if context.host.real_root:
-        outside = context.host.outside
-        tree.add(steps.MapSource(slot=slot, path=path, attributes=attributes, owner=owner, outside=outside))
-    else:
-        tree.add(steps.OpenSource(slot=slot, path=path, attributes=attributes))
-    return slot
-
-
 def _copy(tree: Tree, context: Context, source: Source) -> None:
     """Copy a source into the jail: straight to its place where that is the jail's own, else aside, and show the copy."""
-    slot = _open(tree, context, source.path, _SHOWN, source.owner)
+    slot = open_source(tree, context, source.path, SHOWN, source.owner)
     if tree.places.get(source.destination) == PRIVATE or tree.around(source.destination) in (PRIVATE, COW):
         tree.copy(slot, source.path, source.destination)
         return
@@ -225,5 +154,5 @@ def _finish(tree: Tree, context: Context) -> None:
         for path in _collected(tree, context.profile.filesystem.workdir):
             tree.add(steps.OfferFolder(path=path.strip("/"), purpose="collect"))
     tree.add(steps.LeaveBehind(path=steps.DISK))
-    tree.add(steps.SetAttributes(path="", attributes=_SHOWN))
+    tree.add(steps.SetAttributes(path="", attributes=SHOWN))
     tree.add(steps.ChangeRoot(method=_method(context)))
