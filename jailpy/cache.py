@@ -31,6 +31,15 @@ def digest(data: bytes) -> str:
     return str(_sha256(data).hexdigest())
 
 
+def stamp(path: str) -> list[int]:
+    """Return what differs once a file that a kept value depends on was replaced; [] for one that is not there."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return []
+    return [found.st_size, found.st_mtime_ns, found.st_ino]
+
+
 def folder() -> str | None:
     """Return the cache's folder, made where it was missing; None where this account cannot have one.
 

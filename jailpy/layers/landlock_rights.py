@@ -7,8 +7,6 @@ does not know. See landlock(7) and the kernel's Documentation/userspace-api/land
 
 from __future__ import annotations
 
-import os
-
 from jailpy import cache
 from jailpy.errors import HostError, ProfileError
 from jailpy.frozen import Frozen
@@ -136,9 +134,9 @@ def _rights() -> Rights:
     """Return name -> (bit, first ABI) for each kind, from memory, the cache on disk, or py-landlock."""
     if not _loaded:
         found: Any = cache.load("landlock", "rights")
-        if found is None or any(_stamp(path) != stamp for path, stamp in found[0]):
+        if found is None or any(cache.stamp(path) != stamp for path, stamp in found[0]):
             path, rights = _from_library()
-            found = [(source, _stamp(source)) for source in (path, __file__)], rights
+            found = [(source, cache.stamp(source)) for source in (path, __file__)], rights
             cache.store("landlock", "rights", found)
         _loaded.append(found[1])
     return _loaded[0]
@@ -165,11 +163,3 @@ def _first_abis(flags: Any, supported: Any, last: int) -> dict[str, tuple[int, i
         flag.name.lower(): (int(flag), next(abi for abi in range(_FIRST_ABI, last + 1) if flag in supported(abi)))
         for flag in flags
     }
-
-
-def _stamp(path: str) -> list[int]:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return []
-    return [found.st_size, found.st_mtime_ns, found.st_ino]

@@ -124,7 +124,7 @@ def _overlay(tree: Tree, context: Context, source: Source, slot: int) -> None:
         tree.folder(f"/{path}")
     tree.add(steps.Attach(slot=slot, path=lower, what=source.path))
     attributes = writable_attributes(context)
-    tree.add(steps.NewOverlay(slot=slot, lower=lower, upper=upper, work=work, attributes=attributes))
+    tree.add(steps.NewOverlay(slot, source.path, lower, upper, work, attributes))
     tree.attach(slot, source.destination, "folder", COW, "it")
 
 

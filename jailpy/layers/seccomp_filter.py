@@ -81,7 +81,7 @@ def compiled(
 
 def _from_disk(key: str) -> Compiled | None:
     found: Any = cache.load("filter", key)
-    if found is None or any(_stamp(path) != stamp for path, stamp in found[0]):
+    if found is None or any(cache.stamp(path) != stamp for path, stamp in found[0]):
         return None
     return Compiled(*found[1])
 
@@ -92,7 +92,7 @@ def _make(key: str, policy: Policy) -> Compiled:
     version = os.path.basename(libraries[-1]).removeprefix("libseccomp.so.")
     note = f"libseccomp {version}, {len(program) // 8} instructions"
     made = (program, rule_count(policy), True, note)
-    cache.store("filter", key, ([(path, _stamp(path)) for path in libraries], made))
+    cache.store("filter", key, ([(path, cache.stamp(path)) for path in libraries], made))
     return Compiled(*made)
 
 
@@ -101,14 +101,6 @@ def _libraries() -> list[str]:
     with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
         mapped = {line.split(maxsplit=5)[5].rstrip("\n") for line in maps if "/libseccomp.so" in line}
     return [__file__, str(_library().__file__), *sorted(mapped)]
-
-
-def _stamp(path: str) -> list[int]:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return []
-    return [found.st_size, found.st_mtime_ns, found.st_ino]
 
 
 def policy(

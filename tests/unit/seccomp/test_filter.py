@@ -283,7 +283,7 @@ def test_another_library_makes_the_program_again(tmp_path, monkeypatch):
     for stamp, times in ((None, 1), (None, 1), ([1, 2, 3], 2)):
         seccomp_filter._compiled.clear()
         if stamp:
-            monkeypatch.setattr(seccomp_filter, "_stamp", lambda path, stamp=stamp: stamp)
+            monkeypatch.setattr(seccomp_filter.cache, "stamp", lambda path, stamp=stamp: stamp)
         seccomp_filter.compiled(["@default"], ["sync_file_range"])
         assert len(made) == times
 
