@@ -152,16 +152,17 @@ class TakeFolder(MountStep):
 
 
 class NewOverlay(MountStep):
-    """Make an overlay filesystem: reads come from `lower`, writes stay in `upper`."""
+    """Make an overlay filesystem: reads come from `lower`, where `what` is attached, writes stay in `upper`."""
 
     slot: int
+    what: str
     lower: str
     upper: str
     work: str
     attributes: int
 
     def describe(self) -> str:
-        return f"lay a writable layer in the jail's tmpfs over /{self.lower}"
+        return f"lay a writable layer in the jail's tmpfs over {self.what}"
 
 
 class CopyTree(MountStep):
