@@ -11,7 +11,7 @@ import pytest
 from tests.core import alive, eventually, groups_of, python, start, token
 
 pytestmark = pytest.mark.usefixtures("python3")
-READY = "import os,signal,sys,time\n{}\nos.write(1,b'ready')\nwhile True: time.sleep(60)"
+READY = "import os,signal,sys,time\n{}\nos.write(1,b'ready')\nwhile True: time.sleep(0.05)  # short: a signal just before a sleep is seen after it"
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_it_is_forwarded_once(jailpy, tmp_path, second):
 
 def test_it_reaches_the_payloads_process_group(jailpy, tmp_path):
     body = "p=os.fork()\nif p==0:\n signal.signal(15,lambda *_:(os.write(1,b' child'),os._exit(0)))\n os.write(1,b'')\n"
-    body += " while True: time.sleep(60)\nsignal.signal(15,lambda *_:(os.waitpid(p,0),os.write(1,b' parent'),os._exit(0)))"
+    body += " while True: time.sleep(0.05)\nsignal.signal(15,lambda *_:(os.waitpid(p,0),os.write(1,b' parent'),os._exit(0)))"
     body += "\ntime.sleep(0.3)"
     status, out, _, _ = run(jailpy, tmp_path, body, signal.SIGTERM)
     assert (status, out) == (143, b" child parent")
