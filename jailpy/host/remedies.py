@@ -242,7 +242,7 @@ _KNOWN: dict[tuple[str, int], str] = {
     ("OpenSource", errno.ENOENT): "it was there when the plan was made and is gone now",
     ("OpenSource", errno.EINVAL): "it lies on a mount that may not be copied (unbindable, or another namespace's)",
     ("NewOverlay", errno.ENODEV): "this kernel has no overlayfs loaded: modprobe overlay, or use --put in place of --cow",
-    ("NewOverlay", errno.EINVAL): "overlayfs cannot use its filesystem, or there are mounts below it: use --put in place of --cow",
+    ("NewOverlay", errno.EINVAL): "overlayfs cannot use its filesystem, or it has mounts below it: --put in place of --cow",
     ("SetCgroupLimit", errno.ENOTRECOVERABLE): "not kept: a group around it is tighter, or others write there too",
     ("SetCgroupLimit", errno.ENOENT): "swap is active here and not accounted: boot with swapaccount=1, or switch swap off",
     ("RestrictLandlock", errno.E2BIG): "sixteen Landlock rulesets are on this process already: start JailPy outside of them",
