@@ -18,7 +18,4 @@ from jailpy.cli import main  # noqa: E402
 
 _signal.signal(_signal.SIGINT, _before)
 status = main()
-for stream in (sys.stdout, sys.stderr):
-    if stream and not stream.closed:
-        stream.flush()
-os._exit(status)  # taking the interpreter down in order costs as much as the jail (docs/adr/0002)
+os._exit(status)  # main has flushed; taking the interpreter down in order costs as much as the jail (docs/adr/0002)

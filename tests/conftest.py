@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(items):
 
 def launcher_is_gone(cgroup):
     """Tell whether a run's cgroup outlived its launcher, whose pid is in the name: other runs on this host may go on."""
-    launcher = re.search(r"jailpy-(\d+)-\d+-\d+", cgroup)
+    launcher = re.search(r"jailpy-(\d+)-\d+-\d+-\d+", cgroup)
     return bool(launcher) and not os.path.exists(f"/proc/{launcher[1]}")
 
 

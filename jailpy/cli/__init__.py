@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -15,13 +19,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     `exec` goes a short way without click, whose import takes longer than the jail (docs/adr/0001).
     """
     argv = list(sys.argv[1:] if arguments is None else arguments)
+    if sys.stdout is None:  # closed by the caller: what a verb prints goes nowhere, as with other programs
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the rest of this process
     try:
         return _run(argv)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        return 141
     except Exception as error:  # noqa: BLE001 - a bug of ours is told in words too; the traceback on request
-        from jailpy.cli.console import bug
+        from jailpy.cli.console import bug, unwritable
 
+        if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+            return unwritable(error)
         return bug(error)
 
 
@@ -35,9 +45,11 @@ def _run(argv: list[str]) -> int:
         from jailpy.cli import explain
 
         status = explain.main(argv[1:])
+        sys.stdout.flush()
     if status is None:
         from jailpy.cli import app
 
         verb = argv[:1] if argv[:1] in (["exec"], ["explain"]) else []
         status = app.main([*verb, "--help"] if verb else argv)
+        sys.stdout.flush()
     return status

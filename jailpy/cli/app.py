@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 
 import click
@@ -53,7 +52,7 @@ class _Verbs(click.Group):
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
 @click.version_option(__version__, prog_name="jailpy")
 def app() -> None:
-    r"""Run code that you do not trust in a rootless jail, with a truthful record of what confined it.
+    """Run code that you do not trust in a rootless jail, with a truthful record of what confined it.
 
     \b
     Examples:
@@ -84,7 +83,7 @@ def exec_(**_: object) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a verb and return its exit status; usage errors are 2."""
+    """Run a verb and return its exit status; usage errors are 2. Raises OSError where standard output takes nothing."""
     argv = list(arguments)
     try:
         result = app.main(argv, prog_name="jailpy", standalone_mode=False)
@@ -103,7 +102,4 @@ def main(arguments: Sequence[str]) -> int:
     except JailPyError as error:
         status = complain(error)
         return 1 if status == 125 and argv[:1] in (["doctor"], ["selftest"], ["profile"]) else status
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
     return result if isinstance(result, int) else 0

@@ -29,6 +29,12 @@ def complain(error: JailPyError) -> int:
     return error.exit_status
 
 
+def unwritable(error: OSError) -> int:
+    """Say that standard output takes nothing; return the exit status."""
+    say(f"error: standard output: {error.strerror}")
+    return 125
+
+
 def bug(error: Exception) -> int:
     """Say an error that nobody foresaw, and that it is ours; return the exit status."""
     if os.environ.get("JAILPY_TRACEBACK"):

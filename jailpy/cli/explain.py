@@ -29,7 +29,7 @@ _JSON = options.Option(("--json",), "", "", "The whole plan as JSON.")
 @click.option("--json", is_flag=True, help=_JSON.help)
 @click.argument("command", nargs=-1, metavar="COMMAND [ARG...]")
 def explain(**_: object) -> None:
-    r"""Show every step that `exec` would take, in order, with its layer. Applies nothing.
+    """Show every step that `exec` would take, in order, with its layer. Applies nothing.
 
     \b
     Examples:

@@ -128,8 +128,15 @@ def _remove(path: str) -> None:
 
 
 def name_for(pid: int, start: str, number: int) -> str:
-    """Return the name of a run's group: launcher pid, its start time in clock ticks, and a count of its runs."""
-    return f"jailpy-{pid}-{start}-{number}"
+    """Return the name of a run's group: launcher pid, its start time in clock ticks, its pid namespace, a count of its runs.
+
+    A pid of another namespace says nothing here, and containers may share a cgroup folder.
+    """
+    return f"jailpy-{pid}-{start}-{_pid_namespace()}-{number}"
+
+
+def _pid_namespace() -> str:
+    return str(os.stat("/proc/self/ns/pid").st_ino)
 
 
 def start_time(pid: int | str) -> str:
@@ -145,10 +152,11 @@ def _is_dead(parts: list[str]) -> bool:
 
 
 def _leftovers(parent: str) -> Iterable[str]:
+    here = _pid_namespace()
     for name in os.listdir(parent):
         parts = name.split("-")
-        ours = name.startswith("jailpy-") and len(parts) == 4 and all(part.isdecimal() for part in parts[1:])
-        if ours and _is_dead(parts):
+        ours = name.startswith("jailpy-") and len(parts) == 5 and all(part.isdecimal() for part in parts[1:])
+        if ours and parts[3] == here and _is_dead(parts):
             yield f"{parent}/{name}"
 
 
