@@ -28,5 +28,5 @@ def test_a_closed_standard_output_is_no_error(jailpy, verb):
 
 
 def test_a_reader_that_leaves_is_no_error(jailpy):
-    status, out, err = run(jailpy, ["profile", "schema"], "| head -c 10")
+    _, out, err = run(jailpy, ["profile", "schema"], "| head -c 10")
     assert (len(out), err) == (10, "")
