@@ -19,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     `exec` goes a short way without click, whose import takes longer than the jail (docs/adr/0001).
     """
     argv = list(sys.argv[1:] if arguments is None else arguments)
+    guard_standard_descriptors()
     if sys.stdout is None:  # closed by the caller: what a verb prints goes nowhere, as with other programs
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the rest of this process
     try:
@@ -33,6 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, OSError) and error.errno in _UNWRITABLE:
             return unwritable(error)
         return bug(error)
+
+
+def guard_standard_descriptors() -> None:
+    """Occupy 0, 1 and 2 where the caller closed them, so that no pipe of a jail gets one of these numbers."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)
 
 
 def _run(argv: list[str]) -> int:

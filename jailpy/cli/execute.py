@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from jailpy import api
 from jailpy.cli import options
 from jailpy.cli.console import complain, say
@@ -22,21 +20,11 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str]) -> int | None:
     """Run `exec` and return its exit status, None where its help text was asked for."""
-    guard_standard_descriptors()
     try:
         parsed = options.parse(arguments)
     except JailPyError as error:
         return complain(error)
     return None if parsed is None else execute(parsed)
-
-
-def guard_standard_descriptors() -> None:
-    """Occupy 0, 1 and 2 where the caller closed them, so that no pipe of a jail gets one of these numbers."""
-    for number in (0, 1, 2):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)
 
 
 def execute(parsed: Parsed) -> int:

@@ -32,7 +32,9 @@ def plan(context: Context) -> Planned:
         steps += _limit_steps(base, limits)
     if any(base.version == 1 for base in facts.bases):
         steps.append(cgroups.JoinCgroup())
-    steps += _affinity(context)
+    affinity = _affinity(context)
+    steps += affinity
+    notes = ("cpus is degraded: without a cpu controller it is by processor affinity",) if affinity else ()
     versions = " and ".join(sorted({f"version {base.version}" for base in facts.bases}))
     given = ", ".join(name for base in facts.bases for name in base.controllers)
     if missing:
@@ -42,8 +44,9 @@ def plan(context: Context) -> Planned:
             f"{versions}: {given}; without {', '.join(missing)}",
             tuple(steps),
             _needs(context, missing),
+            notes,
         )
-    return Planned(NAME, "enforced", f"{versions}: {given}", tuple(steps))
+    return Planned(NAME, "enforced", f"{versions}: {given}", tuple(steps), notes=notes)
 
 
 def _needed(limits: Limits) -> list[str]:

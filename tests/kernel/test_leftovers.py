@@ -72,7 +72,9 @@ def test_processes_left_there_are_killed(jailpy, make, dead):
     assert alive(word) == []
 
 
-@pytest.mark.parametrize("name", ["jailpy-1-2", "jailpy-a-1-1-1", "jailpy", "jailpy-1-1-1-1-1", "other-1-1-1-1", "jailpy--1-1-1-1", "jailpy-1-1-1-1"])
+@pytest.mark.parametrize(
+    "name", ["jailpy-1-2", "jailpy-a-1-1-1", "jailpy", "jailpy-1-1-1-1-1", "other-1-1-1-1", "jailpy--1-1-1-1", "jailpy-1-1-1-1"]
+)
 def test_other_names_are_left_alone(jailpy, make, name):
     path = make(name)
     assert execute(jailpy, "--", "true").status == 0
