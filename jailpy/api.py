@@ -66,7 +66,7 @@ def _remedies(rejection: Rejection, host: HostFacts) -> dict[str, Remedy]:
     found = {}
     if "cgroup" in layers:
         found["cgroup"] = delegation.no_cgroup(host.cgroups, files.read("/proc/self/mountinfo", 1 << 24).splitlines())
-    if "landlock" in layers:
+    if "landlock" in layers and host.landlock_abi < 2:
         found["landlock"] = remedies.landlock(host.landlock_abi, landlock.abi()[1])
     return found
 

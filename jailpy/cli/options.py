@@ -62,7 +62,6 @@ OPTIONS = (
     Option(("-v", "--verbose"), "", "", "More words on standard error."),
     Option(("-q", "--quiet"), "", "", "No words on standard error but errors."),
 )
-REPEATABLE = frozenset(("put", "get", "set", "allow_missing"))
 BY_FLAG = {flag: option for option in OPTIONS for flag in option.flags}
 
 

@@ -23,8 +23,45 @@ def plan(context: Context) -> Planned:
     drop = landlock_rights.bits(context.profile.landlock.drop)
     paths = tuple((seen.path, access) for seen in view(context) if (access := _access(abi, seen) & ~drop))
     step = process.RestrictLandlock(handled=(handled.fs, handled.net, handled.scoped), paths=paths, canary=CANARY)
-    notes = tuple(f"ABI {abi} cannot restrict {right}: covered by {by}" for right, by in landlock_rights.missing(abi))
-    return Planned(NAME, "enforced", f"ABI {abi}, {len(paths)} paths", (step,), notes=notes)
+    needs = _uncovered(context)
+    state = "degraded" if needs else "enforced"
+    return Planned(NAME, state, f"ABI {abi}, {len(paths)} paths", (step,), needs, _notes(context))
+
+
+def _in_force(context: Context, layer: str) -> bool:
+    """Say whether a layer that covers for Landlock will act. The mount and pid layers always do."""
+    if layer == "net":
+        return context.profile.network.mode != "host" and context.wants("net")
+    if layer == "seccomp":
+        return context.wants("seccomp") and context.profile.seccomp.violation != "record"
+    return True
+
+
+def _granted(context: Context, layers: tuple[str, ...]) -> bool:
+    """Say whether the profile gives away what these layers cover: with the host's network nothing of it is to be kept."""
+    return layers == ("net",) and context.profile.network.mode == "host"
+
+
+def _uncovered(context: Context) -> tuple[Need, ...]:
+    """Return each right that the ABI lacks, that the profile does not give away, and that no layer in force covers."""
+    abi = context.host.landlock_abi
+    fix = "keep the layer that covers it, or take landlock out of what the profile requires"
+    return tuple(
+        Need(NAME, f"Landlock's {right}", f"ABI {abi} lacks it, and {' and '.join(layers)} would have to cover it", fix)
+        for right, layers in landlock_rights.covering_layers(abi)
+        if not _granted(context, layers) and not all(_in_force(context, layer) for layer in layers)
+    )
+
+
+def _notes(context: Context) -> tuple[str, ...]:
+    abi = context.host.landlock_abi
+    covering = landlock_rights.covering_layers(abi)
+    notes = []
+    for (guards, how), (_, layers) in zip(landlock_rights.missing(abi), covering, strict=True):
+        by = f"covered by {how}" if all(_in_force(context, layer) for layer in layers) else "not covered"
+        by = "given by network.mode = host" if _granted(context, layers) else by
+        notes.append(f"ABI {abi} cannot restrict {guards}: {by}")
+    return tuple(notes)
 
 
 def _access(abi: int, seen: Seen) -> int:

@@ -174,8 +174,3 @@ def defaults() -> Document:
         value = key.default
         fresh[name] = list(value) if isinstance(value, list) else dict(value) if isinstance(value, dict) else value
     return fresh
-
-
-def key_of(option: str) -> str:
-    """Return the dotted key that an option of the command line overrides. Raises KeyError."""
-    return next(name for name, key in KEYS.items() if option and key.option == option and key.kind != "table")

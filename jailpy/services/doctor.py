@@ -175,7 +175,7 @@ def _gap(planned: Planned, examined: Examined) -> Remedy:
     if planned.name == "cgroup":
         mounts = files.read("/proc/self/mountinfo", 1 << 24).splitlines()
         return delegation.no_cgroup(examined.host.cgroups, mounts)
-    if planned.name == "landlock":
+    if planned.name == "landlock" and planned.state == "absent":
         return remedies.landlock(examined.host.landlock_abi, examined.trials["landlock"])
     if planned.name not in examined.plan.profile.require.layers:
         return Remedy(planned.mechanism)  # preferred only: nothing needs mending

@@ -11,8 +11,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jailpy.launcher.cgroups import Group, RunCgroups
 
-_USER_HZ_NS = 10_000_000
-
 
 def _number(path: str) -> int | None:
     try:

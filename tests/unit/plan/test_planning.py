@@ -257,3 +257,18 @@ def test_a_plan_is_the_same_twice(host):
     assert plan(host) == plan(host)
     assert plan(host, 'limits.memory="64M"') != plan(host)
     assert plan(host, 'limits.memory="64M"').profile.digest != plan(host).profile.digest
+
+
+def test_a_right_that_landlock_lacks_must_be_covered_by_a_layer_in_force(host):
+    """ABI 7 knows no Unix-socket and UDP rights: the filter and the network namespace cover them, or nothing does."""
+    old = host.replace(landlock_abi=7)
+    covered = layer(plan(old), "landlock")
+    assert (covered.state, covered.needs) == ("enforced", ())
+    assert any("UDP ports: covered by the network namespace" in note for note in covered.notes)
+    given = layer(plan(old, 'network.mode="host"'), "landlock")
+    assert given.state == "enforced"
+    assert any("UDP ports: given by network.mode = host" in note for note in given.notes)
+    for gone in ("seccomp", "net"):
+        with pytest.raises(AssertionError, match="landlock"):
+            plan(old, f'require.layers=["!{gone}"]')
+    assert layer(plan(host.replace(landlock_abi=10), 'require.layers=["!net"]'), "landlock").state == "enforced"
