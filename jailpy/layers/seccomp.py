@@ -19,7 +19,12 @@ def plan(context: Context) -> Planned:
     wanted, profile = context.profile.seccomp, context.profile
     extra = () if profile.network.mode == "none" else ("@inet",)
     compiled = seccomp_filter.compiled(
-        wanted.allow + extra, wanted.deny, wanted.violation, profile.filesystem.exec, context.host.machine
+        wanted.allow + extra,
+        wanted.deny,
+        wanted.violation,
+        profile.filesystem.exec,
+        context.host.machine,
+        rw=any(source.mode == "rw" for source in context.command.sources),
     )
     step = process.LoadFilter(program=compiled.program, rules=compiled.rules, listener=compiled.listener)
     notes = (compiled.note,) if compiled.note else ()

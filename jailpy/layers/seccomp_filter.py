@@ -64,18 +64,24 @@ _compiled: dict[str, Compiled] = {}
 
 
 def compiled(
-    allow: Iterable[str], deny: Iterable[str], violation: str = "errno", exec_mode: str = "system", arch: str = ""
+    allow: Iterable[str],
+    deny: Iterable[str],
+    violation: str = "errno",
+    exec_mode: str = "system",
+    arch: str = "",
+    *,
+    rw: bool = True,
 ) -> Compiled:
     """Return the program of a profile's lists: from memory, from the cache on disk, or made now and kept.
 
     On a hit neither the group files are parsed nor libseccomp is loaded. What was made by another libseccomp or
-    pyseccomp than the one installed now is made again. Raises ProfileError and HostError.
+    pyseccomp than the one installed now is made again. `rw` as for `policy`. Raises ProfileError and HostError.
     """
     arch = arch or os.uname().machine
-    lists = (sorted(set(allow)), sorted(set(deny)), violation == "record", exec_mode, arch)
+    lists = (sorted(set(allow)), sorted(set(deny)), violation == "record", exec_mode, arch, rw)
     key = cache.digest(repr((lists, syscall_table.signature())).encode())
     if key not in _compiled:
-        _compiled[key] = _from_disk(key) or _make(key, policy(allow, deny, violation, exec_mode, arch))
+        _compiled[key] = _from_disk(key) or _make(key, policy(allow, deny, violation, exec_mode, arch, rw=rw))
     return _compiled[key]
 
 
@@ -104,10 +110,17 @@ def _libraries() -> list[str]:
 
 
 def policy(
-    allow: Iterable[str], deny: Iterable[str], violation: str = "errno", exec_mode: str = "system", arch: str = ""
+    allow: Iterable[str],
+    deny: Iterable[str],
+    violation: str = "errno",
+    exec_mode: str = "system",
+    arch: str = "",
+    *,
+    rw: bool = True,
 ) -> Policy:
     """Resolve names and @groups. `deny` beats `allow`, a plain name beats a group's answer with an errno.
 
+    `rw` says that a host folder is shown writable: what the payload leaves there outlives the jail.
     Raises ProfileError with every problem: unknown names (with near ones) and calls that the launch itself needs.
     """
     table = syscall_table.load()
@@ -116,7 +129,7 @@ def policy(
     problems = [*_unknown_names(table, "allow", allow), *_unknown_names(table, "deny", deny)]
     if problems:
         raise ProfileError("the profile's system calls cannot be used", problems)
-    rules = _selected(table, allow, deny, exec_mode)
+    rules = _selected(table, allow, deny, exec_mode, rw=rw)
     missing = [name for name in LAUNCH_NEEDS if not any(rule.call == name and not rule.answer for rule in rules)]
     if missing and not (missing == ["execve"] and exec_mode == "none"):
         problem = f"seccomp.allow: the launch itself needs {', '.join(missing)}"
@@ -138,14 +151,15 @@ def _near(name: str, known: list[str]) -> str:
     return f"; near: {', '.join(near)}" if near else ""
 
 
-def _selected(table: Table, allow: tuple[str, ...], deny: tuple[str, ...], exec_mode: str) -> list[Rule]:
-    """Return the rules that a profile's lists select, without what `deny` or `exec_mode` takes away."""
+def _selected(table: Table, allow: tuple[str, ...], deny: tuple[str, ...], exec_mode: str, *, rw: bool) -> list[Rule]:
+    """Return the rules that a profile's lists select, without what `deny`, `exec_mode` or `rw` takes away."""
     named = [name for name in allow if not name.startswith("@")]
     groups = [name[1:] for name in allow if name.startswith("@")]
     denied = {name for name in deny if not name.startswith("@")}
     denied.update(rule.call for name in deny if name.startswith("@") for rule in table.rules(name[1:]))
-    rules = [syscall_table.Rule(name, "named by the profile", syscall_table.ANY_CALL, "", (), ()) for name in named]
+    rules = [syscall_table.Rule(name, "named by the profile", syscall_table.ANY_CALL, "", (), (), False) for name in named]
     rules += [rule for group in groups for rule in table.rules(group)]
+    rules = [rule for rule in rules if not rule.no_rw or not rw]
     return [rule for rule in rules if rule.call not in denied and (not rule.exec or exec_mode in rule.exec)]
 
 

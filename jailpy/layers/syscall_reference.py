@@ -43,6 +43,7 @@ def _section(group: Group, level: str) -> str:
 def _when(rule: Rule) -> str:
     words = [f"always answered {rule.answer}"] if rule.answer and not rule.alternatives[0] else []
     words += [f"answered {rule.answer}"] if rule.answer and rule.alternatives[0] else []
+    words += ["no host folder is writable"] if rule.no_rw else []
     words += [f"`filesystem.exec` is {' or '.join(rule.exec)}"] if rule.exec else []
     words += _tests(rule)
     return "; ".join(words) or "always"

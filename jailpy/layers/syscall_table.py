@@ -29,8 +29,9 @@ _NUMBERS = "numbers.toml"
 class Rule(Frozen):
     """One entry of a group: a call, why, and when. `answer` is the name of a fixed errno, "" for allowed.
 
-    `exec` holds the values of [filesystem] exec that it applies to, () for every one. `names` are the TOML file's words
-    for the values of its list, in the order of `alternatives`, () where it has none.
+    `exec` holds the values of [filesystem] exec that it applies to, () for every one. `no_rw`: it applies only where no
+    host folder is shown writable. `names` are the TOML file's words for the values of its list, in the order of
+    `alternatives`, () where it has none.
     """
 
     call: str
@@ -39,6 +40,7 @@ class Rule(Frozen):
     answer: str
     exec: tuple[str, ...]
     names: tuple[str, ...]
+    no_rw: bool
 
     def fits(self, args: Sequence[int]) -> bool:
         """Tell whether the rule holds for a call with these (unsigned 64-bit) arguments."""
@@ -129,9 +131,9 @@ def _parse() -> tuple[dict[str, list[int]], dict[str, object]]:
 
 
 def _group(document: dict[str, Any]) -> tuple[object, ...]:
-    plain = [(call, reason, ANY_CALL, "", (), ()) for call, reason in document.get("calls", {}).items()]
+    plain = [(call, reason, ANY_CALL, "", (), (), False) for call, reason in document.get("calls", {}).items()]
     answers = [
-        (call, reason, ANY_CALL, answer, (), ())
+        (call, reason, ANY_CALL, answer, (), (), False)
         for answer, calls in document.get("answers", {}).items()
         for call, reason in calls.items()
     ]
@@ -148,4 +150,5 @@ def _rule(rule: dict[str, Any]) -> tuple[object, ...]:
         names = names or tuple(test.get("one_of", ()))
         choices = [(test["arg"], test.get("mask", LOW_HALF), value) for value in values.values()]
         alternatives = [(*tests, choice) for tests in alternatives for choice in choices]
-    return rule["call"], rule["reason"], tuple(alternatives), rule.get("answer", ""), tuple(rule.get("exec", ())), names
+    answer, modes, no_rw = rule.get("answer", ""), tuple(rule.get("exec", ())), rule.get("no_rw", False)
+    return rule["call"], rule["reason"], tuple(alternatives), answer, modes, names, no_rw

@@ -509,6 +509,16 @@ def test_exec_none(sh, jailpy):
     assert sh("echo first; /usr/bin/true && echo second").out == b"first\nsecond\n"
 
 
+def test_a_file_is_not_created_set_user_id_where_it_would_outlive_the_jail(jailpy, here):
+    create = "import os, sys; os.close(os.open(sys.argv[1], 65, 0o4755)); print(oct(os.stat(sys.argv[1]).st_mode))"
+    command = ["--", PYTHON, "-I", "-c", create]
+    assert execute(jailpy, *command, "/tmp/made").out == b"0o104755\n"
+    shown = execute(jailpy, "--rw", "data", *command, "data/made")
+    assert shown.status == 1
+    assert b"Operation not permitted" in shown.err
+    assert not (here / "data" / "made").exists()
+
+
 def test_setuid_files_give_nothing(sh, here):
     (here / "tool").chmod(0o6755)
     done = sh("id -u; id -ru; ./tool", "--ro", "tool")

@@ -225,6 +225,18 @@ def test_exec_modes(table, exec_mode, execve, memfd):
     assert bpf.run(program, "x86_64", table.number("memfd_create", "x86_64"), [0, 8]) == bpf.ALLOW
 
 
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
+def test_opening_carries_no_check_where_nothing_written_outlives_the_jail(table, arch):
+    program = {rw: seccomp_filter.compile_policy(seccomp_filter.policy(["@default"], [], arch=arch, rw=rw)) for rw in (0, 1)}
+    creates = [0, 0, 0o101, 0o4755]
+    assert bpf.run(program[0], arch, table.number("openat", arch), creates) == bpf.ALLOW
+    assert bpf.run(program[1], arch, table.number("openat", arch), creates) == bpf.NOTIFY
+    chmod = table.number("fchmodat", arch), [0, 0, 0o4755]
+    assert [bpf.run(program[rw], arch, *chmod) for rw in (0, 1)] == [bpf.NOTIFY, bpf.NOTIFY]
+    opening = [rule for rule in seccomp_filter.policy(["@default"], [], arch=arch, rw=False).decisions if rule.name == "openat"]
+    assert [rule.alternatives for rule in opening] == [((),)]
+
+
 def test_a_plain_name_allows_every_argument_and_deny_beats_it(table):
     ioctl = table.number("ioctl", "x86_64")
     assert bpf.run(compiled("@default", "ioctl"), "x86_64", ioctl, [0, 0x5412]) == bpf.ALLOW
