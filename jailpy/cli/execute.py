@@ -7,6 +7,7 @@ from jailpy.cli import options
 from jailpy.cli.console import complain, say
 from jailpy.cli.request import Streams, request
 from jailpy.errors import JailPyError
+from jailpy.plan import tiers
 from jailpy.profile.load import shadow_warning
 
 TYPE_CHECKING = False
@@ -124,6 +125,8 @@ def write_report(file: ReportFile, report: dict[str, object]) -> None:
 
 
 def say_plan(plan: Plan) -> None:
-    """Say every step of the plan, for -v."""
+    """Say the weaker tiers in force, and every step of the plan, for -v."""
+    for tier in plan.tiers:
+        say(tiers.words(tier))
     for step in plan.steps:
         say(f"{step.layer}: {step.describe()}")

@@ -12,6 +12,7 @@ from jailpy.cli import options
 from jailpy.cli.console import complain
 from jailpy.cli.request import request
 from jailpy.errors import JailPyError, UsageError
+from jailpy.plan import tiers
 from jailpy.plan.codec import to_json
 from jailpy.plan.order import ORDER
 
@@ -66,6 +67,7 @@ def words_of(plan: Plan, parsed: Parsed) -> str:
         for source in plan.command.sources
         if source.mode == "rw"
     ]
+    lines += [tiers.words(tier) for tier in plan.tiers]
     lines += [f"note: {note}" for layer in plan.layers for note in layer.notes]
     lines += ["", *_step_lines(plan)]
     return "\n".join(escape.line(line) for line in lines) + "\n"

@@ -25,7 +25,10 @@ class Need(Frozen):
 
 
 class Planned(Frozen):
-    """What a layer will do: `state` is "enforced", "degraded", "absent" or "off"; `mechanism` says by what, in words."""
+    """What a layer will do: `state` is "enforced", "degraded", "absent" or "off"; `mechanism` says by what, in words.
+
+    `tiers` names the weaker tiers that it stands on here; each must be accepted by the profile (jailpy/plan/tiers.py).
+    """
 
     name: str
     state: str
@@ -33,6 +36,7 @@ class Planned(Frozen):
     steps: tuple[Step, ...] = ()
     needs: tuple[Need, ...] = ()
     notes: tuple[str, ...] = ()
+    tiers: tuple[str, ...] = ()
 
 
 class Command(Frozen):

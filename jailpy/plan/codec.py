@@ -44,5 +44,6 @@ def to_json(plan: Plan) -> dict[str, object]:
             {name: plain(getattr(layer, name)) for name in ("name", "state", "mechanism", "notes")} for layer in plan.layers
         ],
         "allowed_missing": list(plan.excused),
+        "tiers": list(plan.tiers),
         "steps": [_step(step) for step in plan.steps],
     }

@@ -18,6 +18,7 @@ from jailpy.layers import (
     seccomp,
     user,
 )
+from jailpy.plan import tiers
 from jailpy.plan.order import ordered
 
 TYPE_CHECKING = False
@@ -49,7 +50,10 @@ PLANNERS: dict[str, Callable[[Context], Planned]] = {
 
 
 class Plan(Frozen):
-    """The ordered steps, and what each layer will do. `excused` are the layers of --allow-missing."""
+    """The ordered steps, and what each layer will do.
+
+    `excused` are the layers of --allow-missing, `tiers` the weaker tiers in force.
+    """
 
     profile: Profile
     host: HostFacts
@@ -57,6 +61,7 @@ class Plan(Frozen):
     steps: tuple[Step, ...]
     layers: tuple[Planned, ...]
     excused: tuple[str, ...]
+    tiers: tuple[str, ...]
 
 
 class Rejection(Frozen):
@@ -90,7 +95,9 @@ def compile_plan(profile: Profile, host: HostFacts, command: Command, excused: t
     layers = tuple(planner(context) for planner in PLANNERS.values())
     wanted = set(profile.require.layers) - set(excused)
     unmet = tuple(need for layer in layers if layer.name in wanted for need in _unmet(layer))
+    unmet += tuple(tiers.unaccepted(layers, profile.require.tiers, (*excused, *(need.layer for need in unmet))))
     if unmet:
         return Rejection(unmet)
     steps = [step for layer in layers for step in layer.steps]
-    return Plan(profile, host, command, ordered((*steps, *privileges.plan_payload(context))), layers, excused)
+    in_order = ordered((*steps, *privileges.plan_payload(context)))
+    return Plan(profile, host, command, in_order, layers, excused, tiers.in_force(layers))

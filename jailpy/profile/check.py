@@ -64,6 +64,7 @@ def expected(key: Key) -> str:
 
 _ITEMS = {
     "layer": "layer names",
+    "tier": "names of weaker tiers",
     "profile": "profile names or paths",
     "show": '"SRC" or "SRC:DST"',
     "tmpfs": '"DST" or "DST:SIZE"',

@@ -14,6 +14,7 @@ _ADDED = {
     "runtime": "is a preset in use",
     "require.layers": "is required",
     "require.prefer": "is used where the host has it",
+    "require.tiers": "is accepted as a weaker tier",
     "filesystem.ro": "is shown read-only",
     "filesystem.rw": "is shown read-write",
     "filesystem.cow": "is shown copy-on-write",

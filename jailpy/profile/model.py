@@ -12,13 +12,15 @@ LAYERS = (
     "user", "mount", "pid", "net", "ipc", "uts", "cgroup-ns", "capabilities", "no-new-privs",
     "seccomp", "landlock", "apparmor", "cgroup", "rlimits",
 )  # fmt: skip
+TIERS = ("no-namespaces", "container-root", "no-proc", "no-cgroup")
 
 
 class Require(Frozen):
-    """Which layers must hold (`layers`), which are used where the host has them (`prefer`)."""
+    """Which layers must hold (`layers`), which are used where the host has them (`prefer`), which weaker tiers are accepted."""
 
     layers: tuple[str, ...]
     prefer: tuple[str, ...]
+    tiers: tuple[str, ...]
 
 
 class Identity(Frozen):

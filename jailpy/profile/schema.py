@@ -7,7 +7,7 @@ docs/reference/profile.md are all drawn from it. The defaults are the values of 
 from __future__ import annotations
 
 from jailpy.frozen import Frozen
-from jailpy.profile.model import LAYERS
+from jailpy.profile.model import LAYERS, TIERS
 from jailpy.profile.values import LARGEST_SIZE, LONGEST_DURATION
 
 TYPE_CHECKING = False
@@ -30,8 +30,8 @@ class Key(Frozen):
     """One key of the profile.
 
     `kind` is how a value is written: schema, name, text, integer, number, size, duration, choice, root, directory,
-    hostname, apparmor, list or table; `item` is the same for the entries of a list: layer, profile, show, tmpfs,
-    syscall, right, variable or runtime. `looser` says which of two values confines less: the larger ("more"), the
+    hostname, apparmor, list or table; `item` is the same for the entries of a list: layer, tier, profile, show,
+    tmpfs, syscall, right, variable or runtime. `looser` says which of two values confines less: the larger ("more"), the
     later of `choices` ("later"), the one with more entries ("added") or fewer ("removed"), none ("never").
     `off` tells whether "off" is a value; it is the loosest.
     """
@@ -65,7 +65,7 @@ def _count(name: str, default: int, doc: str, bounds: tuple[int, int], *, option
 
 
 def _list(name: str, default: list[str], doc: str, item: str, looser: str = "added", *, option: str = "") -> Key:
-    choices = {"layer": LAYERS, "right": LANDLOCK_RIGHTS, "runtime": RUNTIMES}.get(item, ())
+    choices = {"layer": LAYERS, "tier": TIERS, "right": LANDLOCK_RIGHTS, "runtime": RUNTIMES}.get(item, ())
     return Key(name, "list", default, doc, looser, item=item, choices=choices, option=option)
 
 
@@ -89,6 +89,8 @@ _WHO = (
           "removed"),
     _list("require.prefer", ["apparmor"], "Layers used where the host has them, and reported where it has not. A layer "
           "in neither list is off.", "layer", "removed"),
+    _list("require.tiers", [], "Weaker tiers that are accepted, each by its name: what JailPy does on hosts that lack "
+          "namespaces, a whole /proc or cgroups. The report names those in force.", "tier"),
     Key("identity.uid", "integer", 1000, "User id inside the jail.", low=1, high=2**32 - 2),
     Key("identity.gid", "integer", 1000, "Group id inside the jail.", low=1, high=2**32 - 2),
     Key("identity.hostname", "hostname", "jail", "Host name inside the jail."),

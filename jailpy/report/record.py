@@ -59,6 +59,7 @@ def record(
         "loosened": list(plan.profile.loosened) if plan else [],
         "unbounded": _unbounded(plan) if plan else [],
         "allowed_missing": list(plan.excused) if plan else [],
+        "tiers": list(plan.tiers) if plan else [],
         "collected": collected,
         "notes": [*outcome.notes, *(note for layer in plan.layers for note in layer.notes)] if plan else list(outcome.notes),
         "started_at": started_at,
