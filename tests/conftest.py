@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import sys
 import time
 
@@ -39,6 +40,13 @@ def jailpy(tmp_path_factory):
     script.write_text(f'#!/bin/sh\nPYTHONPATH="{root}" exec "{sys.executable}" -P -m jailpy "$@"\n')
     script.chmod(0o755)
     return str(script)
+
+
+def pytest_configure():
+    """Undo what nohup(1) or a shell's background job made this process ignore: JailPy would rightly go on ignoring it."""
+    for number, wanted in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, wanted)
 
 
 def pytest_collection_modifyitems(items):
