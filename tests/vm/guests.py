@@ -1,0 +1,30 @@
+"""The guests of guests.toml as values."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from typing import Any
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TREE = os.path.dirname(os.path.dirname(HERE))
+MODES = ("user", "login", "root")
+QUICK = ("bookworm", "trixie")
+
+
+@dataclass(frozen=True)
+class Guest:
+    """One guest: the release of its user land, the release of its kernel, its Python, and the facts expected of it."""
+
+    name: str
+    land: str
+    kernel: str
+    python: str
+    facts: dict[str, Any]
+
+
+def load() -> dict[str, Guest]:
+    """Read guests.toml."""
+    with open(os.path.join(HERE, "guests.toml"), "rb") as file:
+        return {name: Guest(name, **values) for name, values in tomllib.load(file)["guest"].items()}
