@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jailpy.collector import Order
     from jailpy.host.facts import HostFacts
-    from jailpy.host.remedies import Remedy
+    from jailpy.host.fixes import Remedy
     from jailpy.launcher.cold import Jail
     from jailpy.profile.model import Profile
     from jailpy.profile.overrides import Override

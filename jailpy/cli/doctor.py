@@ -44,5 +44,5 @@ def _lines(finding: Finding) -> list[str]:
     state = finding.state if finding.required or finding.state != "absent" else "absent"
     colour = _COLOURS[state] if finding.required or state == "enforced" else "white"
     line = f"  {finding.layer:13} {click.style(f'{state:9}', fg=colour)} {escape.line(finding.what)}"
-    fixes = [f"      {escape.line(text)}" for text in finding.fix]
+    fixes = [f"      {escape.line(text)}" for step in finding.fix for text in step.shown()]
     return [line, *(["    fix:"] if fixes else []), *fixes]

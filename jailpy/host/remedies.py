@@ -9,24 +9,24 @@ from __future__ import annotations
 import errno
 import os
 
-from jailpy.frozen import Frozen
 from jailpy.host import surroundings
+from jailpy.host.fixes import Fix, Remedy, advice, quoted, run, sysctl, write
 
 _REFUSED = (errno.EPERM, errno.EACCES)
 _APPARMOR = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
 _DEBIAN = "/proc/sys/kernel/unprivileged_userns_clone"
 _MOST = "/proc/sys/user/max_user_namespaces"
 _PACKAGES = {
-    "debian": "apt install libseccomp2",
-    "ubuntu": "apt install libseccomp2",
-    "fedora": "dnf install libseccomp",
-    "rhel": "dnf install libseccomp",
-    "suse": "zypper install libseccomp2",
-    "opensuse": "zypper install libseccomp2",
-    "arch": "pacman -S libseccomp",
+    "debian": "apt-get install -y libseccomp2",
+    "ubuntu": "apt-get install -y libseccomp2",
+    "fedora": "dnf install -y libseccomp",
+    "rhel": "dnf install -y libseccomp",
+    "suse": "zypper --non-interactive install libseccomp2",
+    "opensuse": "zypper --non-interactive install libseccomp2",
+    "arch": "pacman -S --noconfirm libseccomp",
     "alpine": "apk add libseccomp",
     "gentoo": "emerge sys-libs/libseccomp",
-    "void": "xbps-install libseccomp",
+    "void": "xbps-install -y libseccomp",
 }
 _OPENED = {
     "jailpy": "this is a jail of JailPy's, and jails do not nest: start it outside",
@@ -48,21 +48,6 @@ _OUTSIDE = "start JailPy outside of it"
 _GENERIC = "start JailPy outside of the sandbox that loaded the filter, or let it allow namespaces and mounts"
 
 
-class Remedy(Frozen):
-    """`cause` is one clause. `fix` are lines to paste, or a sentence; none where only another cause's fix helps."""
-
-    cause: str
-    fix: tuple[str, ...] = ()
-
-
-def user_namespace() -> list[str]:
-    """Say in two lines why user namespaces do not work for this account: the cause and the administrator's one step."""
-    found = no_user_namespace(errno.EPERM)
-    if len(found.fix) > 1:
-        return [found.cause, "jailpy doctor prints the lines that allow it"]
-    return [found.cause, *found.fix]
-
-
 def no_user_namespace(number: int) -> Remedy:
     """Tell why a user namespace could not be made, from the errno and what the host shows. See user_namespaces(7)."""
     if number == errno.ENOSPC:
@@ -72,14 +57,14 @@ def no_user_namespace(number: int) -> Remedy:
     if surroundings.text(_MOST) == "0":
         return too_many()
     if number == errno.EINVAL or not surroundings.exists("/proc/self/ns/user"):
-        return Remedy("this kernel has no user namespaces", ("use a kernel with CONFIG_USER_NS",))
+        return Remedy("this kernel has no user namespaces", (advice("use a kernel with CONFIG_USER_NS"),))
     if number == errno.ENOSYS:
         return old_kernel()
     if surroundings.text(_DEBIAN) == "0" and os.geteuid() != 0:
-        fix = _sysctl("kernel.unprivileged_userns_clone", 1)
+        fix = sysctl("kernel.unprivileged_userns_clone", 1)
         return Remedy("kernel.unprivileged_userns_clone = 0 keeps user namespaces for root", (fix,))
     if surroundings.chrooted():
-        return Remedy("this process is in a chroot, where user namespaces are refused", (_OUTSIDE,))
+        return Remedy("this process is in a chroot, where user namespaces are refused", (advice(_OUTSIDE),))
     return no_rights()
 
 
@@ -93,15 +78,15 @@ def no_rights() -> Remedy:
     if surroundings.filtered():
         return behind_filter("mounts")
     if surroundings.selinux():
-        fix = "ausearch -m avc -ts recent | audit2allow -M jailpy && semodule -i jailpy.pp   # as root"
-        return Remedy("SELinux refuses it", (fix,))
+        allow = "ausearch -m avc -ts recent | audit2allow -M jailpy && semodule -i jailpy.pp"
+        return Remedy("SELinux refuses it", (run(allow),))
     fix = f"look for the denial: {surroundings.sudo()}journalctl -k -g denied"
-    return Remedy("a security module of this host refuses it", (fix,))
+    return Remedy("a security module of this host refuses it", (advice(fix),))
 
 
-def opened() -> str:
+def opened() -> Fix:
     """Say how what this process runs inside is opened, or that JailPy must be started outside of it."""
-    return _OPENED.get(surroundings.container(), _OUTSIDE)
+    return advice(_OPENED.get(surroundings.container(), _OUTSIDE))
 
 
 def _filter_refuses() -> bool:
@@ -119,44 +104,43 @@ def behind_filter(what: str) -> Remedy:
     where = surroundings.container()
     if where == "service":
         unit = surroundings.unit()
-        edit = f"{surroundings.sudo()}systemctl edit {unit}, and there:"
-        fix = (edit, "[Service]", "RestrictNamespaces=no", "SystemCallFilter=")
-        return Remedy(f"the system-call filter of {unit} refuses {what}", fix)
+        fix = service_drop_in(unit, ("RestrictNamespaces=no", "SystemCallFilter="))
+        return Remedy(f"the system-call filter of {unit} refuses {what}", (fix,))
     whose = _WHOSE.get(where, "a system-call filter around this process")
-    return Remedy(f"{whose} refuses {what}", (_OPENED.get(where, _GENERIC),))
+    return Remedy(f"{whose} refuses {what}", (advice(_OPENED.get(where, _GENERIC)),))
+
+
+def service_drop_in(unit: str, settings: tuple[str, ...]) -> Fix:
+    """Change settings of a systemd service in a file of their own (systemd.unit(5))."""
+    path = f"/etc/systemd/system/{unit}.d/jailpy.conf"
+    return write(path, ("[Service]", *settings), "systemctl daemon-reload", f"then: systemctl restart {quoted(unit)}")
 
 
 def too_many(name: str = "user.max_user_namespaces") -> Remedy:
     """Tell why a namespace was refused with ENOSPC: the sysctl that counts its kind (namespaces(7))."""
     most = surroundings.text("/proc/sys/" + name.replace(".", "/"))
     if most not in ("", "0"):
-        return Remedy(f"all {most} namespaces that {name} allows are taken", (_sysctl(name, int(most) * 2),))
+        return Remedy(f"all {most} namespaces that {name} allows are taken", (sysctl(name, int(most) * 2),))
     if surroundings.nested():
         inside = surroundings.container() == "jailpy"
-        return Remedy(f"{name} = 0 in the user namespace around this process", (opened() if inside else _OUTSIDE,))
-    return Remedy(f"{name} = 0 forbids it", (_sysctl(name, 10000),))
-
-
-def _sysctl(name: str, value: int) -> str:
-    sudo, file = surroundings.sudo(), "/etc/sysctl.d/90-jailpy.conf"
-    return f"echo '{name} = {value}' | {sudo}tee -a {file} && {sudo}sysctl -p {file}"
+        return Remedy(f"{name} = 0 in the user namespace around this process", (opened() if inside else advice(_OUTSIDE),))
+    return Remedy(f"{name} = 0 forbids it", (sysctl(name, 10000),))
 
 
 def _ubuntu() -> Remedy:
     """Ubuntu 23.10 and later: the namespace is made and its rights are taken away."""
     switch = "kernel.apparmor_restrict_unprivileged_userns = 1"
     cause = f"{switch}: AppArmor takes a user namespace's rights from every program without a profile that allows them"
-    return Remedy(cause, apparmor_profile(surroundings.program()))
+    return Remedy(cause, (apparmor_profile(surroundings.program()),))
 
 
-def apparmor_profile(path: str) -> tuple[str, ...]:
-    """Return the lines that install a profile which only allows a program to make user namespaces."""
-    sudo, file = surroundings.sudo(), "/etc/apparmor.d/jailpy-launcher"
+def apparmor_profile(path: str) -> Fix:
+    """Install a profile which only allows a program to make user namespaces."""
     escaped = "".join(f"\\{char}" if char in '*?[]{}^"\\@' else char for char in path)
     head = f'profile jailpy-launcher "{escaped}" flags=(unconfined) {{'
     lines = ("abi <abi/4.0>,", "include <tunables/global>", head, "  userns,", "}")
-    quoted = " ".join("'" + line.replace("'", "'\\''") + "'" for line in lines)
-    return f"printf '%s\\n' {quoted} | {sudo}tee {file}", f"{sudo}apparmor_parser -r {file}"
+    file = "/etc/apparmor.d/jailpy-launcher"
+    return write(file, lines, f"apparmor_parser -r {file}")
 
 
 def masked_proc() -> Remedy:
@@ -170,33 +154,33 @@ def masked_proc() -> Remedy:
     where = surroundings.container()
     uncover = f"start the container with: {options[where]}" if where in options else _OPENED.get(where, "uncover it")
     fix = f"{uncover}; or do without /proc in the jail: --set filesystem.proc=none"
-    return Remedy(f"/proc is masked around this process ({named}), so no new one may be mounted", (fix,))
+    return Remedy(f"/proc is masked around this process ({named}), so no new one may be mounted", (advice(fix),))
 
 
 def landlock(version: int, number: int) -> Remedy:
     """Tell why Landlock is missing or too old: `version` is its ABI, `number` the errno where it has none."""
     if version:
-        return Remedy(f"{surroundings.kernel()} has Landlock ABI {version}; 2 is needed", ("use Linux 5.19 or newer",))
+        return Remedy(f"{surroundings.kernel()} has Landlock ABI {version}; 2 is needed", (advice("use Linux 5.19 or newer"),))
     if number == errno.EOPNOTSUPP:
-        return Remedy("Landlock is built into this kernel and not switched on at boot (lsm=)", _boot_with_landlock())
+        return Remedy("Landlock is built into this kernel and not switched on at boot (lsm=)", (_boot_with_landlock(),))
     release = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2] if part.isdecimal())
     if release < (5, 19):
-        return Remedy(f"{surroundings.kernel()} is too old for Landlock ABI 2", ("use Linux 5.19 or newer",))
+        return Remedy(f"{surroundings.kernel()} is too old for Landlock ABI 2", (advice("use Linux 5.19 or newer"),))
     if surroundings.filtered():
         return behind_filter("Landlock")
-    return Remedy("this kernel was built without Landlock", ("use a kernel with CONFIG_SECURITY_LANDLOCK",))
+    return Remedy("this kernel was built without Landlock", (advice("use a kernel with CONFIG_SECURITY_LANDLOCK"),))
 
 
-def _boot_with_landlock() -> tuple[str, ...]:
+def _boot_with_landlock() -> Fix:
     present = surroundings.text("/sys/kernel/security/lsm") or "yama,apparmor,bpf"
     names = ",".join(name for name in present.split(",") if name != "capability")
-    argument, sudo = f"lsm=landlock,{names}", surroundings.sudo()
+    argument, then = f"lsm=landlock,{names}", "then reboot"
     if surroundings.exists("/usr/sbin/grubby"):
-        return (f"{sudo}grubby --update-kernel=ALL --args={argument}   # then reboot",)
-    if surroundings.exists("/etc/default/grub"):
-        edit = f"{sudo}sed -i 's/^GRUB_CMDLINE_LINUX=\"/&{argument} /' /etc/default/grub"
-        return (f"{edit} && {sudo}update-grub   # then reboot",)
-    return (f"add {argument} to the kernel's command line and reboot",)
+        return run(f"grubby --update-kernel=ALL --args={quoted(argument)}", then)
+    if surroundings.exists("/usr/sbin/update-grub"):
+        line = f'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX {argument}"'
+        return write("/etc/default/grub.d/zz-jailpy.cfg", (line,), "update-grub", then)
+    return advice(f"add {argument} to the kernel's command line and reboot")
 
 
 def notification(number: int) -> Remedy:
@@ -207,13 +191,13 @@ def notification(number: int) -> Remedy:
     if surroundings.filtered() and number in (*_REFUSED, errno.ENOSYS):
         return behind_filter("further filters")
     fix = "use Linux 5.5 or newer, with CONFIG_SECCOMP_FILTER"
-    return Remedy(f"{surroundings.kernel()} has no seccomp user notification", (fix,))
+    return Remedy(f"{surroundings.kernel()} has no seccomp user notification", (advice(fix),))
 
 
 def libseccomp() -> Remedy:
     """Name the package that brings libseccomp here."""
     command = next((_PACKAGES[name] for name in surroundings.distribution() if name in _PACKAGES), "")
-    fix = surroundings.sudo() + command if command else "install the package libseccomp (2.5 or newer) of this distribution"
+    fix = run(command) if command else advice("install the package libseccomp (2.5 or newer) of this distribution")
     return Remedy("libseccomp.so.2 is not installed: no filter can be made", (fix,))
 
 
@@ -221,7 +205,7 @@ def old_kernel() -> Remedy:
     """Name the kernel that is needed, or the filter that hides a newer one's calls."""
     if surroundings.filtered():
         return behind_filter("newer system calls")
-    return Remedy(f"{surroundings.kernel()} is too old", ("use Linux 5.12 or newer; 5.19 for every layer",))
+    return Remedy(f"{surroundings.kernel()} is too old", (advice("use Linux 5.12 or newer; 5.19 for every layer"),))
 
 
 _CREATING = ("CloneNamespaces", "MapIds")
@@ -262,8 +246,7 @@ def for_step(step: str, number: int) -> list[str]:
         return [_KNOWN[step, number]]
     found = _remedy(step, number)
     if found:
-        more = ["jailpy doctor prints the lines that mend it"] if len(found.fix) > 1 else found.fix
-        return [found.cause, *more]
+        return [found.cause, *found.hints()]
     if number == errno.ELOOP:
         return ["a part of the path is a symbolic link now: name what it points to"]
     if step == "ChangeFolder":

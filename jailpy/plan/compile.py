@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jailpy.host.facts import HostFacts
-    from jailpy.host.remedies import Remedy
+    from jailpy.host.fixes import Remedy
     from jailpy.layers import Command
     from jailpy.profile.model import Profile
     from jailpy.steps import Step
@@ -76,7 +76,7 @@ class Rejection(Frozen):
         more = f" (and {len(self.needs) - 1} more: see jailpy doctor)" if len(self.needs) > 1 else ""
         hints: dict[str, None] = {}
         for need in self.needs:
-            hints.update(dict.fromkeys(remedies[need.layer].fix if need.layer in remedies else (need.fix,)))
+            hints.update(dict.fromkeys(remedies[need.layer].hints() if need.layer in remedies else (need.fix,)))
         hints[f"or accept that it is not enforced: --allow-missing {first.layer}"] = None
         return HostError(f"{first.layer}: {first.what} is missing: {why}{more}", self.needs, tuple(hints))
 

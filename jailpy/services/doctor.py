@@ -10,12 +10,13 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import sysconfig
 
 from jailpy import __version__, api
 from jailpy.errors import CommandError, HostError, JailPyError, LaunchError
 from jailpy.frozen import Frozen
 from jailpy.host import delegation, facts, probe, remedies, surroundings
-from jailpy.host.remedies import Remedy
+from jailpy.host.fixes import Fix, Remedy, advice, by_user, quoted, run
 from jailpy.kernel import files
 from jailpy.profile.model import LAYERS
 from jailpy.profile.overrides import Override
@@ -38,7 +39,7 @@ class Finding(Frozen):
     required: bool
     state: str
     what: str
-    fix: tuple[str, ...] = ()
+    fix: tuple[Fix, ...] = ()
 
     def report(self) -> dict[str, object]:
         """Return the JSON object."""
@@ -49,7 +50,7 @@ class Finding(Frozen):
             "state": self.state,
             "mechanism": self.what if held else None,
             "cause": None if held else self.what,
-            "fix": list(self.fix),
+            "fix": [line for step in self.fix for line in step.shown()],
         }
 
 
@@ -127,10 +128,12 @@ def _missing_library(error: HostError) -> Remedy:
     try:
         import pyseccomp  # noqa: F401 - does it load?
     except ImportError:
-        return Remedy("pyseccomp is not installed: no filter can be made", (f"{sys.executable} -m pip install pyseccomp",))
+        install = f"{quoted(sys.executable)} -m pip install pyseccomp"
+        own = os.access(sysconfig.get_path("purelib"), os.W_OK)
+        return Remedy("pyseccomp is not installed: no filter can be made", (by_user(install) if own else run(install),))
     except RuntimeError:
         return remedies.libseccomp()
-    return Remedy(error.message, error.hints)
+    return Remedy(error.message, tuple(advice(hint) for hint in error.hints))
 
 
 def _launch(plan: Plan) -> tuple[dict[str, str], JailPyError | None]:
@@ -179,7 +182,7 @@ def _gap(planned: Planned, examined: Examined) -> Remedy:
         return remedies.landlock(examined.host.landlock_abi, examined.trials["landlock"])
     if planned.name not in examined.plan.profile.require.layers:
         return Remedy(planned.mechanism)  # preferred only: nothing needs mending
-    return Remedy(planned.mechanism, tuple(dict.fromkeys(need.fix for need in planned.needs)))
+    return Remedy(planned.mechanism, tuple(advice(text) for text in dict.fromkeys(need.fix for need in planned.needs)))
 
 
 def _broken(name: str, examined: Examined) -> Remedy | None:
@@ -187,7 +190,7 @@ def _broken(name: str, examined: Examined) -> Remedy | None:
     blamed = _by_trial(name, examined.trials)
     error = examined.error
     if blamed is None and isinstance(error, LaunchError) and error.layer == name and not _any_blamed(examined):
-        return Remedy(error.message, error.hints)
+        return Remedy(error.message, tuple(advice(hint) for hint in error.hints))
     return blamed
 
 
@@ -221,7 +224,7 @@ def _namespace(name: str, trials: dict[str, int]) -> Remedy | None:
     if trials[name] == errno.ENOSPC:
         return remedies.too_many(f"user.max_{_NAMESPACES[name]}_namespaces")
     if trials[name]:
-        return Remedy(_words(name, trials), ("use a kernel with all namespaces (CONFIG_NAMESPACES)",))
+        return Remedy(_words(name, trials), (advice("use a kernel with all namespaces (CONFIG_NAMESPACES)"),))
     if name == "mount" and (trials["private"] in _REFUSED or trials["tmpfs"] in _REFUSED):
         return remedies.no_rights()
     if name == "mount" and trials["tmpfs"]:

@@ -33,7 +33,7 @@ def facts(own=""):
         ({"/sys/fs/cgroup/cgroup.controllers": "cpu io pids\n"}, "", VERSION2, "the memory controller is switched off", "cgroup_enable=memory"),
         ({"/sys/fs/cgroup/cgroup.controllers": "cpu io pids\n", "/proc/cmdline": "quiet cgroup_disable=memory\n"}, "", VERSION2, "the memory controller is switched off", "take cgroup_disable=memory off the kernel's"),
         (OFFERS, "", VERSION2, "no systemd user session runs for uid 1000", "sudo loginctl enable-linger 1000"),
-        ({**OFFERS, f"{MANAGER}/cgroup.controllers": "pids\n"}, "", VERSION2, "does not delegate the memory controller", "/etc/systemd/system/user@.service.d/jailpy.conf"),
+        ({**OFFERS, f"{MANAGER}/cgroup.controllers": "pids\n"}, "", VERSION2, "does not delegate the memory controller", "/etc/systemd/system/user@.service.d/zz-jailpy.conf"),
         ({**OFFERS, f"{MANAGER}/cgroup.controllers": "cpu memory pids\n"}, "", VERSION2, "no D-Bus socket", "dbus-user-session"),
         ({**OFFERS, f"{MANAGER}/cgroup.controllers": "memory pids\n", "/run/user/1000/bus": ""}, "", VERSION2, "not delegated", "systemd-run --user --scope -p Delegate=yes"),
         ({**OFFERS, "/proc/self/cgroup": "0::/system.slice/judge.service\n"}, "/sys/fs/cgroup/system.slice/judge.service", VERSION2, "other processes occupy", "DelegateSubgroup=main"),
@@ -45,7 +45,7 @@ def test_the_cause_and_its_fix(host, changes, own, mounts, cause, fix):
     host(changes)
     found = delegation.no_cgroup(facts(own), mounts)
     assert cause in found.cause
-    assert fix in "\n".join(found.fix)
+    assert fix in "\n".join(found.lines())
 
 
 def test_a_hierarchy_without_memory(host):
@@ -62,7 +62,7 @@ def test_without_systemd_the_shell_moves_once(host, tmp_path):
     (tmp_path / "run/systemd/system").unlink()
     found = delegation.no_cgroup(facts(), VERSION2)
     assert "no systemd" in found.cause
-    assert "/sys/fs/cgroup/jailpy-1000/shell/cgroup.procs" in "\n".join(found.fix)
+    assert "/sys/fs/cgroup/jailpy-1000/shell/cgroup.procs" in "\n".join(found.lines())
 
 
 @pytest.mark.parametrize("mounts", [HYBRID, VERSION2])
@@ -70,7 +70,7 @@ def test_a_shell_takes_the_lines(host, mounts):
     host({**OFFERS, f"{MANAGER}/cgroup.controllers": "pids\n"})
     done = subprocess.run(
         ["sh", "-n"],
-        input="\n".join(delegation.no_cgroup(facts(), mounts).fix) + "\n",
+        input="\n".join(delegation.no_cgroup(facts(), mounts).lines()) + "\n",
         text=True,
         capture_output=True,
     )
