@@ -10,6 +10,7 @@ from jailpy.frozen import Frozen
 from jailpy.host import facts, sources
 from jailpy.kernel import files, landlock
 from jailpy.layers import Command
+from jailpy.plan import shape
 from jailpy.plan.compile import Plan, Rejection, compile_plan
 from jailpy.profile.load import load
 
@@ -51,11 +52,22 @@ def plan(request: Request, host: HostFacts | None = None) -> Plan:
     if not request.argv or not request.argv[0]:
         raise UsageError("command: none was given", ["jailpy exec -- COMMAND [ARG...]"])
     profile = load(request.profile, request.overrides)
-    host = host or facts.gather()
+    host = _looked_at(profile, host or facts.gather(), request.excused)
     compiled = compile_plan(profile, host, _command(request, profile, host), request.excused)
     if isinstance(compiled, Rejection):
         raise compiled.error(_remedies(compiled, host))
     return compiled
+
+
+def _looked_at(profile: Profile, host: HostFacts, excused: tuple[str, ...]) -> HostFacts:
+    """Add what a launch without namespaces needs to know, where the profile and the caller allow one at all."""
+    if not shape.may_be_plain(profile, excused):
+        return host
+    from jailpy.host import plain
+
+    wants_proc = profile.filesystem.proc != "none" and "no-proc" not in profile.require.tiers
+    found = plain.look(shape.tries_namespaces(profile), host.real_root, profile.filesystem.exec == "any", wants_proc)
+    return host.replace(plain=found)
 
 
 def _remedies(rejection: Rejection, host: HostFacts) -> dict[str, Remedy]:

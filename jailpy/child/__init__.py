@@ -8,7 +8,8 @@ from __future__ import annotations
 import _signal
 import os
 
-from jailpy.child import init, mounts, process, wire
+from jailpy.child import mounts, process, wire
+from jailpy.child.init import SIGNALS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def enter(child: Child, steps: tuple[Step, ...]) -> None:
         if payload == 0:
             _apply(steps, "payload", child, at)
         _apply(steps, "init-after-fork", child, at)
-        init.reap(child, payload)
+        child.reap(child, payload)
+        os._exit(0)
     except OSError as error:
         child.send(wire.failure(at[0], error.errno or 0, child.detail))
     except BaseException:  # noqa: BLE001 - nothing may unwind into the launcher's code; index and errno 0 say "bug"
@@ -51,4 +53,4 @@ def _apply(steps: tuple[Step, ...], side: str, child: Child, at: list[int]) -> N
 
 def block_signals() -> set[int]:
     """Block every signal, so that none finds the launcher's handlers in the child; return the mask to restore."""
-    return {int(number) for number in _signal.pthread_sigmask(_signal.SIG_SETMASK, init.SIGNALS)}
+    return {int(number) for number in _signal.pthread_sigmask(_signal.SIG_SETMASK, SIGNALS)}

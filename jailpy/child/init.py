@@ -1,4 +1,4 @@
-"""init, PID 1 of the jail: reaps everything, forwards signals from outside, reports the payload's end, and exits.
+"""init, PID 1 of the jail: reaps everything, forwards signals from outside, reports the payload's end, and returns.
 
 Its exit makes the kernel kill whatever else is left in the pid namespace (pid_namespaces(7)).
 """
@@ -24,26 +24,33 @@ def reap(child: Child, payload: int) -> None:
 
     Children are looked for after any signal: a flood of lower numbers would keep SIGCHLD waiting.
     """
-    status = child.status
-    child.channel.close()
-    files.close_all_but((status,))
-    os.write(status, wire.status(wire.HIDDEN, 0, 0, 0, 0))
+    status = hide(child)
     while True:
         info = _signal.sigwaitinfo(SIGNALS)
         # From outside the pid namespace. rt_sigqueueinfo(2) lets the payload write any si_pid, but no si_code from 0 on.
         if info.si_signo != _signal.SIGCHLD and info.si_pid == 0 and info.si_code >= 0:
-            _forward(payload, info.si_signo, child.terminal)
-        _reap_children(status, payload, child.terminal)
+            forward(payload, info.si_signo, child.terminal)
+        if reap_children(status, payload, child.terminal):
+            return
 
 
-def _reap_children(status: int, payload: int, terminal: bool) -> None:
+def hide(child: Child) -> int:
+    """Hold nothing but the status pipe, say so, and return it."""
+    child.channel.close()
+    files.close_all_but((child.status,))
+    os.write(child.status, wire.status(wire.HIDDEN, 0, 0, 0, 0))
+    return child.status
+
+
+def reap_children(status: int, payload: int, terminal: bool) -> bool:
+    """Reap whatever has ended by now; say whether the payload has, after writing down how."""
     while True:
         try:
             pid, wait_status, usage = os.wait4(-1, os.WNOHANG | os.WUNTRACED)
         except ChildProcessError:
-            return
+            return False
         if pid == 0:
-            return
+            return False
         if pid == payload:
             stopped = os.WIFSTOPPED(wait_status)
             if stopped and terminal:  # the launcher stops too, and its clocks: nothing else may run on meanwhile
@@ -51,10 +58,11 @@ def _reap_children(status: int, payload: int, terminal: bool) -> None:
             times = (int(usage.ru_utime * 1e6), int(usage.ru_stime * 1e6), usage.ru_maxrss)
             os.write(status, wire.status(wire.STOPPED if stopped else wire.ENDED, wait_status, *times))
             if not stopped:
-                os._exit(0)
+                return True
 
 
-def _forward(payload: int, number: int, terminal: bool) -> None:
+def forward(payload: int, number: int, terminal: bool) -> None:
+    """Pass a signal on to the payload's process group."""
     if number == _signal.SIGCONT and terminal:
         os.kill(-1, number)
         return

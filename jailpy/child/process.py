@@ -154,6 +154,12 @@ def restrict_landlock(step: steps.RestrictLandlock, child: Child) -> None:
         found = os.open(path, os.O_PATH | os.O_CLOEXEC)
         landlock.add_path(ruleset, found, access)
         os.close(found)
+    enforce(step, ruleset)
+
+
+def enforce(step: steps.RestrictLandlock, ruleset: int) -> None:
+    """Enforce a ruleset; the canary, which could be read until now, must then be refused."""
+    os.close(os.open(step.canary, os.O_RDONLY | os.O_CLOEXEC))
     landlock.restrict_self(ruleset, 0)
     os.close(ruleset)
     try:
@@ -173,7 +179,7 @@ def load_filter(step: steps.LoadFilter, child: Child) -> None:
 
 def execute(step: steps.Execute, child: Child) -> None:
     """Apply Execute: report READY, wait for the last word, execve. Raises OSError where no candidate can be executed."""
-    environment = dict(step.environment)
+    environment = {**dict(step.environment), **child.variables}
     child.send(wire.READY)
     child.wait()
     outcome = OSError(errno.ENOENT, "")
@@ -205,6 +211,7 @@ APPLY: dict[type[Step], Callable[[Any, Child], None]] = {
     steps.SetHostname: set_hostname,
     steps.LoopbackUp: loopback_up,
     cgroups.JoinCgroup: join_cgroup,
+    cgroups.JoinGroups: join_cgroup,
     steps.NewCgroupNamespace: new_cgroup_namespace,
     steps.HideInit: hide_init,
     steps.DropCapabilities: drop_capabilities,

@@ -5,13 +5,20 @@ from __future__ import annotations
 import _socket
 import os
 
+from jailpy.child import init
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
 
 
 class Child:
-    """Descriptors of the child: the set-up channel, the status pipe, stdio, and the mounts that are not attached yet."""
+    """Descriptors of the child: the set-up channel, the status pipe, stdio, and the mounts that are not attached yet.
+
+    `reap` is what init does once the payload is forked. Without namespaces `work` is the path of the work folder,
+    `variables` are those of the payload that follow from it, `top` is what becomes the root ("" for the host's own), and
+    `owner` the run's own uid, 0 where it has none.
+    """
 
     def __init__(
         self, channel: _socket.socket, status: int, stdio: tuple[int, int, int], slots: dict[int, int], tasks: list[int]
@@ -26,6 +33,11 @@ class Child:
         self.root = -1
         self.detail = 0
         self.terminal = False
+        self.reap = init.reap
+        self.work = ""
+        self.top = ""
+        self.owner = 0
+        self.variables: dict[bytes, bytes] = {}
 
     def send(self, message: bytes) -> None:
         """Send one message by write(2), which every filter allows."""

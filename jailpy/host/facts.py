@@ -33,8 +33,24 @@ class Entry(Frozen):
     target: str = ""
 
 
+class Plain(Frozen):
+    """What a launch without namespaces needs to know (jailpy/host/plain.py).
+
+    `refused` says why there are no namespaces here, "" where there are or where nobody tried. `base` is the folder for
+    work folders. `capabilities` are the effective ones, as bits; `tasks` counts those of this account.
+    """
+
+    refused: str
+    base: str
+    capabilities: int
+    tasks: int
+
+
 class HostFacts(Frozen):
-    """See the module. `outside` are the host uid and gid that the jail's own map to."""
+    """See the module. `outside` are the host uid and gid that the jail's own map to.
+
+    `plain` is looked at only where a profile may do without namespaces.
+    """
 
     kernel: tuple[int, int]
     machine: str
@@ -58,6 +74,7 @@ class HostFacts(Frozen):
     resolv_conf: str
     cgroups: cgroups.CgroupFacts
     hidden: tuple[str, ...]
+    plain: Plain | None = None
 
 
 def entry(path: str) -> Entry | None:

@@ -134,6 +134,11 @@ def trials() -> tuple[Trial, ...]:
     return (*_filters(), *_user_namespace(), *_on_itself())
 
 
+def namespaces() -> tuple[Trial, ...]:
+    """Try what a launch needs of namespaces: to make them all, and to mount in them."""
+    return _user_namespace()
+
+
 def outcome(name: str, act: Callable[[], object]) -> Trial:
     """Do one thing in this process and say how it went."""
     try:

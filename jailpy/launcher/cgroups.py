@@ -71,9 +71,14 @@ class RunCgroups:
         if not _same(kept, step.value):
             raise OSError(errno.ENOTRECOVERABLE, f"wrote {step.value}, reads back {kept}", path)
 
-    def open_tasks(self) -> list[int]:
-        """Return descriptors of the version 1 groups' `tasks` files, for init to move itself. Raises OSError."""
-        return [os.open(f"{group.path}/tasks", os.O_WRONLY | os.O_CLOEXEC) for group in self.groups if group.version == 1]
+    def open_tasks(self, version2: bool = False) -> list[int]:
+        """Return descriptors of the version 1 groups' `tasks` files, for init to move itself. Raises OSError.
+
+        With `version2` also that of the version 2 group's `cgroup.procs`.
+        """
+        names = {1: "tasks", 2: "cgroup.procs"} if version2 else {1: "tasks"}
+        found = [f"{group.path}/{names[group.version]}" for group in self.groups if group.version in names]
+        return [os.open(path, os.O_WRONLY | os.O_CLOEXEC) for path in found]
 
     def open_version2(self) -> int | None:
         """Return a descriptor of the version 2 group for CLONE_INTO_CGROUP, None where there is none."""
@@ -151,12 +156,16 @@ def _is_dead(parts: list[str]) -> bool:
         return True
 
 
+def is_of_a_dead_launcher(name: str) -> bool:
+    """Say whether this is a name that `name_for` gave in this pid namespace, and its launcher is gone."""
+    parts = name.split("-")
+    ours = name.startswith("jailpy-") and len(parts) == 5 and all(part.isdecimal() for part in parts[1:])
+    return ours and parts[3] == _pid_namespace() and _is_dead(parts)
+
+
 def _leftovers(parent: str) -> Iterable[str]:
-    here = _pid_namespace()
     for name in os.listdir(parent):
-        parts = name.split("-")
-        ours = name.startswith("jailpy-") and len(parts) == 5 and all(part.isdecimal() for part in parts[1:])
-        if ours and parts[3] == here and _is_dead(parts):
+        if is_of_a_dead_launcher(name):
             yield f"{parent}/{name}"
 
 

@@ -17,8 +17,8 @@ from jailpy import child
 from jailpy.child import wire
 from jailpy.child.state import Child
 from jailpy.errors import LaunchError
-from jailpy.kernel import files, process
-from jailpy.launcher import failure
+from jailpy.kernel import files
+from jailpy.launcher import clone, failure
 from jailpy.launcher.cgroups import RunCgroups, name_for, start_time
 from jailpy.steps import cgroups as cgroup_steps
 from jailpy.steps import mounts as mount_steps
@@ -26,10 +26,12 @@ from jailpy.steps import process as process_steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import resource
     from collections.abc import Callable
+    from types import ModuleType
 
+    from jailpy.launcher.work import WorkFolder
     from jailpy.plan.compile import Plan
-    from jailpy.steps import Step
 
 _SETUP_TIMEOUT_MS = 60_000
 _count = [0]
@@ -53,9 +55,16 @@ class Jail:
         self.terminal = -1
         self.folders: list[int] = []
         self.verified: dict[str, str] = {}
+        self.way = _way(plan)
+        self.work: WorkFolder | None = None
 
     def offered(self, purpose: str) -> list[tuple[str, int]]:
-        """Return (path in the jail, descriptor) of each folder that the child handed over for a purpose."""
+        """Return (path in the jail, descriptor) of each folder that the child handed over for a purpose.
+
+        Without namespaces there is the work folder to collect from.
+        """
+        if self.work:
+            return [(self.plan.profile.filesystem.workdir.strip("/"), self.work.view)] if purpose == "collect" else []
         steps = [step for step in self.plan.steps if isinstance(step, mount_steps.OfferFolder)]
         return [(step.path, view) for step, view in zip(steps, self.folders, strict=True) if step.purpose == purpose]
 
@@ -68,18 +77,21 @@ class Jail:
             return
 
     def kill(self) -> None:
-        """Kill init, and with it the pid namespace."""
-        try:
-            process.pidfd_send_signal(self.pidfd, _signal.SIGKILL)
-        except ProcessLookupError:
-            return
+        """Kill everything that runs in the jail."""
+        self.way.kill(self)
+
+    def reap(self) -> resource.struct_rusage:
+        """Reap init, which has ended or is about to, and see that nothing outlives it; return what it all used."""
+        _, status, usage = os.wait4(self.init, 0)
+        self.init = 0
+        self.way.bury(self, status)
+        return usage
 
     def close(self) -> None:
         """Kill what is alive, reap init, close every descriptor and remove the cgroups. May be called twice."""
         if self.init:
             self.kill()
-            os.waitpid(self.init, 0)
-            self.init = 0
+            self.reap()
         for number in (
             self.pidfd,
             self.status,
@@ -98,6 +110,17 @@ class Jail:
             self.channel.close()
             self.channel = None
         self.groups.remove()
+        if self.work:
+            self.work.remove()
+
+
+def _way(plan: Plan) -> ModuleType:
+    """Return the module that starts and ends init: with namespaces, or without."""
+    if any(isinstance(step, process_steps.CloneNamespaces) for step in plan.steps):
+        return clone
+    from jailpy.launcher import fork
+
+    return fork
 
 
 def launch(plan: Plan, meanwhile: Callable[[], None]) -> Jail:
@@ -124,23 +147,9 @@ def launch(plan: Plan, meanwhile: Callable[[], None]) -> Jail:
     return jail
 
 
-class _Applying:
-    """Turns the OSError of a step that the launcher applies into the step's LaunchError."""
-
-    def __init__(self, step: Step) -> None:
-        self._step = step
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            raise failure.error(self._step, error.errno or 0, error.strerror or "") from error
-
-
 def _before_clone(jail: Jail) -> None:
     for step in jail.plan.steps:
-        with _Applying(step):
+        with failure.Applying(step):
             if isinstance(step, cgroup_steps.EnterScope):
                 from jailpy.launcher import scope  # D-Bus, on systemd hosts without a delegated group only
 
@@ -155,6 +164,7 @@ def _before_clone(jail: Jail) -> None:
                 from jailpy.launcher import sources  # for root with shown paths only
 
                 jail.slots[step.slot] = sources.open_mapped(step)
+    jail.way.prepare(jail)
 
 
 def _pipes(jail: Jail) -> tuple[int, int, int]:
@@ -178,12 +188,10 @@ def _clone(jail: Jail) -> None:
     if jail.plan.command.terminal:
         from jailpy.kernel import terminal  # noqa: F401 - the child must not import
 
-    tasks = jail.groups.open_tasks()
+    tasks = jail.groups.open_tasks(jail.way is not clone)
     state = Child(theirs, status, stdio, jail.slots, tasks)
     state.wipe = _argument_area()
     state.launchers_end = ours.fileno()
-    step = next(step for step in jail.plan.steps if isinstance(step, process_steps.CloneNamespaces))
-    cgroup = jail.groups.open_version2()
     groups = os.getgroups()
     if jail.plan.host.real_root:
         os.setgroups([])
@@ -192,10 +200,7 @@ def _clone(jail: Jail) -> None:
     gc.freeze()
     mask = child.block_signals()
     try:
-        with _Applying(step):
-            jail.init, jail.pidfd = process.clone3(step.flags, cgroup=cgroup)
-        if jail.init == 0:
-            child.enter(state, jail.plan.steps)
+        jail.way.start(jail, state)
     finally:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
         gc.unfreeze()
@@ -204,7 +209,7 @@ def _clone(jail: Jail) -> None:
         if jail.plan.host.real_root:
             os.setgroups(groups)
         theirs.close()
-        for number in (status, *stdio, *tasks, *(() if cgroup is None else (cgroup,))):
+        for number in (status, *stdio, *tasks):
             os.close(number)
 
 
@@ -215,24 +220,7 @@ def _argument_area() -> tuple[int, int]:
 
 
 def _after_clone(jail: Jail) -> None:
-    for step in jail.plan.steps:
-        if isinstance(step, process_steps.MapIds):
-            with _Applying(step):
-                _map_ids(jail, step)
-                _expose_to_oom_killer(jail.init)
-            jail.go()
-
-
-def _expose_to_oom_killer(init: int) -> None:
-    """Do not pass the launcher's own protection on: below 0 the memory limit might find nothing that it may kill."""
-    if files.read("/proc/self/oom_score_adj").startswith("-"):
-        files.write(f"/proc/{init}/oom_score_adj", "0")
-
-
-def _map_ids(jail: Jail, step: process_steps.MapIds) -> None:
-    files.write(f"/proc/{jail.init}/setgroups", "deny")
-    files.write(f"/proc/{jail.init}/uid_map", f"{step.inside[0]} {step.outside[0]} 1")
-    files.write(f"/proc/{jail.init}/gid_map", f"{step.inside[1]} {step.outside[1]} 1")
+    jail.way.after(jail)
 
 
 def _await_ready(jail: Jail) -> None:

@@ -33,6 +33,20 @@ def error(step: Step, number: int, words: str = "") -> JailPyError:
     )
 
 
+class Applying:
+    """Turns the OSError of a step that the launcher applies into the step's LaunchError."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, caught: BaseException | None, trace: object) -> None:
+        if isinstance(caught, OSError):
+            raise error(self._step, caught.errno or 0, caught.strerror or "") from caught
+
+
 def from_message(plan: Plan, message: bytes) -> JailPyError:
     """Make the error of a FAILED message."""
     index, number, detail = wire.unpack_failure(message)

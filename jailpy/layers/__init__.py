@@ -54,11 +54,12 @@ class Command(Frozen):
 
 
 class Context(Frozen):
-    """Everything that a layer may look at."""
+    """Everything that a layer may look at. `tier` is the weaker tier of a launch without namespaces, else ""."""
 
     profile: Profile
     host: HostFacts
     command: Command
+    tier: str = ""
 
     def wants(self, layer: str) -> bool:
         """Say whether the profile requires or prefers a layer."""

@@ -30,7 +30,9 @@ def plan(context: Context) -> Planned:
     for base in facts.bases:
         steps.append(cgroups.MakeCgroup(parent=base.path, controllers=base.controllers, version=base.version))
         steps += _limit_steps(base, limits)
-    if any(base.version == 1 for base in facts.bases):
+    if context.tier:
+        steps.append(cgroups.JoinGroups())
+    elif any(base.version == 1 for base in facts.bases):
         steps.append(cgroups.JoinCgroup())
     affinity = _affinity(context)
     steps += affinity

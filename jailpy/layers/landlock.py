@@ -8,6 +8,7 @@ from jailpy.steps import process
 
 NAME = "landlock"
 _MINIMUM = 2
+_BY_UID = (("pid",), ("mount",))  # signals; truncation: what that uid owns is in the work folder
 
 
 def plan(context: Context) -> Planned:
@@ -21,15 +22,31 @@ def plan(context: Context) -> Planned:
         return Planned(NAME, "absent", why, needs=(Need(NAME, f"Landlock ABI {_MINIMUM}", why, fix),))
     handled = landlock_rights.handled(abi, network=context.profile.network.mode == "none")
     drop = landlock_rights.bits(context.profile.landlock.drop)
-    paths = tuple((seen.path, access) for seen in view(context) if (access := _access(abi, seen) & ~drop))
-    step = process.RestrictLandlock(handled=(handled.fs, handled.net, handled.scoped), paths=paths, canary=CANARY)
+    make, shown, canary = _way(context)
+    paths = tuple((seen.path, access) for seen in shown if (access := _access(abi, seen) & ~drop))
+    step = make(handled=(handled.fs, handled.net, handled.scoped), paths=paths, canary=canary)
     needs = _uncovered(context)
     state = "degraded" if needs else "enforced"
     return Planned(NAME, state, f"ABI {abi}, {len(paths)} paths", (step,), needs, _notes(context))
 
 
+def _way(context: Context) -> tuple[type[process.RestrictLandlock], tuple[Seen, ...], str]:
+    """Return the step, what is shown, and what must be refused: in the jail's own root, or in the host's."""
+    if not context.tier:
+        return process.RestrictLandlock, view(context), CANARY
+    from jailpy.layers import plain
+    from jailpy.steps.plain import RestrictInPlace
+
+    return RestrictInPlace, plain.view(context), plain.CANARY
+
+
 def _in_force(context: Context, layer: str) -> bool:
-    """Say whether a layer that covers for Landlock will act. The mount and pid layers always do."""
+    """Say whether a layer that covers for Landlock will act. The mount and pid layers always do.
+
+    Without namespaces the filter stands in for them, and for the pid layer a uid of the run's own.
+    """
+    if context.tier:
+        return layer != "pid" or context.tier == "container-root"
     if layer == "net":
         return context.profile.network.mode != "host" and context.wants("net")
     if layer == "seccomp":
@@ -58,7 +75,12 @@ def _notes(context: Context) -> tuple[str, ...]:
     covering = landlock_rights.covering_layers(abi)
     notes = []
     for (guards, how), (_, layers) in zip(landlock_rights.missing(abi), covering, strict=True):
-        by = f"covered by {how}" if all(_in_force(context, layer) for layer in layers) else "not covered"
+        instead = "a uid of the run's own" if layers in _BY_UID else "the system-call filter"
+        by = (
+            f"covered by {instead if context.tier else how}"
+            if all(_in_force(context, layer) for layer in layers)
+            else "not covered"
+        )
         by = "given by network.mode = host" if _granted(context, layers) else by
         notes.append(f"ABI {abi} cannot restrict {guards}: {by}")
     return tuple(notes)

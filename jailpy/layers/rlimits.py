@@ -16,7 +16,7 @@ def _wanted(context: Context) -> dict[str, int | None]:
     limits = context.profile.limits
     wanted: dict[str, int | None] = {
         "NOFILE": limits.open_files,
-        "FSIZE": limits.file_size,
+        "FSIZE": _file_size(context),
         "CORE": 1,  # 1, not 0: a core_pattern that is a pipe ignores 0 and runs a host program (core(5))
         "STACK": limits.stack,
         "MEMLOCK": _MEMLOCK,
@@ -30,6 +30,14 @@ def _wanted(context: Context) -> dict[str, int | None]:
     if limits.cpu is not None and not (context.wants("cgroup") and context.host.cgroups.has("cpuacct")):
         wanted["CPU"] = int(limits.cpu) + 1
     return wanted
+
+
+def _file_size(context: Context) -> int | None:
+    """Without a mount namespace no tmpfs bounds a file by the disk limit."""
+    limits = context.profile.limits
+    if not context.tier or limits.file_size is None:
+        return limits.disk if context.tier else limits.file_size
+    return min(limits.disk, limits.file_size)
 
 
 def plan(context: Context) -> Planned:

@@ -6,6 +6,7 @@ from jailpy.layers import Context, Planned, seccomp_filter
 from jailpy.steps import process
 
 NAME = "seccomp"
+_NARROWED = {"no-namespaces": ("without-namespaces", "shared-uid"), "container-root": ("without-namespaces",)}
 _OBSERVING = (
     "this run confined little: it observed. System calls that strict would deny were let through and recorded; "
     "what Landlock, mounts or AppArmor would deny cannot be read without root"
@@ -25,6 +26,7 @@ def plan(context: Context) -> Planned:
         profile.filesystem.exec,
         context.host.machine,
         rw=any(source.mode == "rw" for source in context.command.sources),
+        narrow=_NARROWED.get(context.tier, ()),
     )
     step = process.LoadFilter(program=compiled.program, rules=compiled.rules, listener=compiled.listener)
     notes = (compiled.note,) if compiled.note else ()

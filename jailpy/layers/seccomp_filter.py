@@ -71,17 +71,18 @@ def compiled(
     arch: str = "",
     *,
     rw: bool = True,
+    narrow: tuple[str, ...] = (),
 ) -> Compiled:
     """Return the program of a profile's lists: from memory, from the cache on disk, or made now and kept.
 
     On a hit neither the group files are parsed nor libseccomp is loaded. What was made by another libseccomp or
-    pyseccomp than the one installed now is made again. `rw` as for `policy`. Raises ProfileError and HostError.
+    pyseccomp than the one installed now is made again. `rw` and `narrow` as for `policy`. Raises ProfileError and HostError.
     """
     arch = arch or os.uname().machine
-    lists = (sorted(set(allow)), sorted(set(deny)), violation == "record", exec_mode, arch, rw)
+    lists = (sorted(set(allow)), sorted(set(deny)), violation == "record", exec_mode, arch, rw, narrow)
     key = cache.digest(repr((lists, syscall_table.signature())).encode())
     if key not in _compiled:
-        _compiled[key] = _from_disk(key) or _make(key, policy(allow, deny, violation, exec_mode, arch, rw=rw))
+        _compiled[key] = _from_disk(key) or _make(key, policy(allow, deny, violation, exec_mode, arch, rw=rw, narrow=narrow))
     return _compiled[key]
 
 
@@ -117,10 +118,12 @@ def policy(
     arch: str = "",
     *,
     rw: bool = True,
+    narrow: tuple[str, ...] = (),
 ) -> Policy:
     """Resolve names and @groups. `deny` beats `allow`, a plain name beats a group's answer with an errno.
 
-    `rw` says that a host folder is shown writable: what the payload leaves there outlives the jail.
+    `rw` says that a host folder is shown writable: what the payload leaves there outlives the jail. `narrow` names groups
+    whose rules replace those of the same calls, as far as these are allowed at all.
     Raises ProfileError with every problem: unknown names (with near ones) and calls that the launch itself needs.
     """
     table = syscall_table.load()
@@ -129,7 +132,7 @@ def policy(
     problems = [*_unknown_names(table, "allow", allow), *_unknown_names(table, "deny", deny)]
     if problems:
         raise ProfileError("the profile's system calls cannot be used", problems)
-    rules = _selected(table, allow, deny, exec_mode, rw=rw)
+    rules = _narrowed(table, _selected(table, allow, deny, exec_mode, rw=rw), narrow)
     missing = [name for name in LAUNCH_NEEDS if not any(rule.call == name and not rule.answer for rule in rules)]
     if missing and not (missing == ["execve"] and exec_mode == "none"):
         problem = f"seccomp.allow: the launch itself needs {', '.join(missing)}"
@@ -161,6 +164,15 @@ def _selected(table: Table, allow: tuple[str, ...], deny: tuple[str, ...], exec_
     rules += [rule for group in groups for rule in table.rules(group)]
     rules = [rule for rule in rules if not rule.no_rw or not rw]
     return [rule for rule in rules if rule.call not in denied and (not rule.exec or exec_mode in rule.exec)]
+
+
+def _narrowed(table: Table, rules: list[Rule], groups: tuple[str, ...]) -> list[Rule]:
+    """Replace the rules of each call that a group of `groups` speaks of."""
+    for group in groups:
+        instead = table.rules(group)
+        calls, spoken_of = {rule.call for rule in rules}, {rule.call for rule in instead}
+        rules = [rule for rule in rules if rule.call not in spoken_of] + [rule for rule in instead if rule.call in calls]
+    return rules
 
 
 def _decisions(table: Table, rules: list[Rule], arch: str, record: bool) -> tuple[Decision, ...]:

@@ -18,7 +18,7 @@ from jailpy.layers import (
     seccomp,
     user,
 )
-from jailpy.plan import tiers
+from jailpy.plan import shape, tiers
 from jailpy.plan.order import ordered
 
 TYPE_CHECKING = False
@@ -89,15 +89,34 @@ def _unmet(layer: Planned) -> tuple[Need, ...]:
     return layer.needs or (Need(layer.name, f"an enforced {layer.name} layer", layer.mechanism, fix),)
 
 
+def _planners(context: Context) -> dict[str, Callable[[Context], Planned]]:
+    if not context.tier:
+        return PLANNERS
+    from jailpy.layers import plain  # without namespaces only
+
+    return {**PLANNERS, **plain.PLANNERS}
+
+
+def _payload(context: Context) -> tuple[Step, ...]:
+    if not context.tier:
+        return privileges.plan_payload(context)
+    from jailpy.layers import plain
+
+    return plain.plan_payload(context)
+
+
 def compile_plan(profile: Profile, host: HostFacts, command: Command, excused: tuple[str, ...] = ()) -> Plan | Rejection:
-    """Compile a plan. A required layer that is not enforced is refused, unless it is `excused`."""
-    context = Context(profile=profile, host=host, command=command)
-    layers = tuple(planner(context) for planner in PLANNERS.values())
+    """Compile a plan. A required layer that is not enforced is refused, unless it is `excused`.
+
+    Raises ProfileError, UsageError and HostError for what a launch without namespaces cannot have.
+    """
+    context = Context(profile=profile, host=host, command=command, tier=shape.tier(profile, host, excused))
+    layers = tuple(planner(context) for planner in _planners(context).values())
     wanted = set(profile.require.layers) - set(excused)
     unmet = tuple(need for layer in layers if layer.name in wanted for need in _unmet(layer))
     unmet += tuple(tiers.unaccepted(layers, profile.require.tiers, (*excused, *(need.layer for need in unmet))))
     if unmet:
         return Rejection(unmet)
     steps = [step for layer in layers for step in layer.steps]
-    in_order = ordered((*steps, *privileges.plan_payload(context)))
+    in_order = ordered((*steps, *_payload(context)))
     return Plan(profile, host, command, in_order, layers, excused, tiers.in_force(layers))

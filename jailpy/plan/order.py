@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 ORDER: tuple[tuple[str, str], ...] = (
     ("cgroup-make", "the limits stand before the first process of the jail exists"),
     ("sources", "a launcher that is root opens sources while it still may"),
+    ("work", "the work folder stands before anybody works in it"),
     ("clone", "init is born in its namespaces, and on version 2 in its cgroup"),
     ("id-map", "without ids init may do nothing"),
     ("identity", "a process without ids cannot mount"),
@@ -24,6 +25,7 @@ ORDER: tuple[tuple[str, str], ...] = (
     ("no-new-privs", "Landlock and seccomp demand it of a process without capabilities"),
     ("init", "init is hidden once the payload is forked, before it runs"),
     ("session", "the payload's own process from here on"),
+    ("own-uid", "root keeps its rights until the payload has its own process, and no longer"),
     ("stdio", "what the caller left open is closed before it counts against the open-files limit"),
     ("rlimits", "inside the namespaces: outside they would count ended jails' processes"),
     ("apparmor", "the request needs /proc, which Landlock makes read-only"),

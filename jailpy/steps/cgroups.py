@@ -54,6 +54,13 @@ class JoinCgroup(CgroupStep):
         return "move init into the run's version 1 cgroups"
 
 
+class JoinGroups(JoinCgroup):
+    """JoinCgroup for both versions: an init that is forked is not born in a version 2 group."""
+
+    def describe(self) -> str:
+        return "move init into the run's cgroups"
+
+
 class EnterScope(CgroupStep):
     """Ask the systemd user manager for a transient scope with Delegate=yes, and move the launcher there."""
 

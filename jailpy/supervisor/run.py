@@ -97,7 +97,7 @@ def _cause(watch: Watch, usage: Usage, exit_code: int | None, signal: int | None
     if refusals:
         evidence = Evidence("processes", limits.processes, usage.processes_peak, f"pids.events max={refusals}")
         return Cause("process_limit", evidence)
-    return _disk_cause(watch.jail)
+    return watch.folder.look() if watch.folder else _disk_cause(watch.jail)
 
 
 def _by_signal(signal: int | None, limits: Limits) -> Cause:
@@ -122,6 +122,9 @@ def _disk_cause(jail: Jail) -> Cause | None:
 
 def _notes(watch: Watch, cause: Cause | None) -> tuple[str, ...]:
     hits = watch.accounting.memory_refusals()
+    disk, last = watch.limits.disk, watch.folder.last if watch.folder else None
+    if last and last.bytes > disk and cause is None:
+        return (f"the work folder held more than the disk limit at the end ({last.bytes} bytes), between two looks",)
     if hits and (cause is None or cause.verdict != "memory_limit"):
         return (f"the memory limit was reached {hits} times without a kill",)
     return ()
@@ -144,12 +147,14 @@ def _usage(watch: Watch) -> Usage:
         total = user = system = None
     memory, sources["memory_peak_bytes"] = accounting.memory_peak()
     processes, sources["processes_peak"] = accounting.processes_peak()
-    disk, inodes = _fill(watch.jail)
+    disk, inodes = _fill(watch)
     io = accounting.io_bytes()
     if io:
         sources["io_read_bytes"] = sources["io_written_bytes"] = "cgroup2 io.stat"
     if disk is not None:
-        sources["disk_bytes"] = sources["inodes"] = "statfs of the jail's tmpfs"
+        sources["disk_bytes"] = sources["inodes"] = (
+            "a look at the work folder" if watch.folder else "statfs of the jail's tmpfs"
+        )
     counts = [output.count for output in watch.outputs] + [0]
     return Usage(
         wall_s=round(watch.ended_at - watch.started_at, 6),
@@ -169,9 +174,13 @@ def _usage(watch: Watch) -> Usage:
     )
 
 
-def _fill(jail: Jail) -> tuple[int | None, int | None]:
-    """Return the bytes and inodes in use in the jail's tmpfs after the run, all of them together."""
-    found = [os.fstatvfs(view) for _, view in jail.offered("disk")]
+def _fill(watch: Watch) -> tuple[int | None, int | None]:
+    """Return the bytes and inodes in use after the run: in the jail's tmpfs, all of them together, or the work folder."""
+    if watch.folder:
+        watch.folder.look()
+        last = watch.folder.last
+        return (last.bytes, last.inodes) if last else (None, None)
+    found = [os.fstatvfs(view) for _, view in watch.jail.offered("disk")]
     if not found:
         return None, None
     return sum((fs.f_blocks - fs.f_bfree) * fs.f_frsize for fs in found), sum(fs.f_files - fs.f_ffree for fs in found)

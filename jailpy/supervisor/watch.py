@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jailpy.launcher.cold import Jail
+    from jailpy.supervisor.folder import FolderWatch
     from jailpy.supervisor.signals import Signals
     from jailpy.supervisor.streams import Input, Output
 
@@ -33,6 +34,15 @@ _EVENTS = select.POLLIN | select.POLLOUT
 _LEAST_CPU_CHECK_S = 0.005
 _OOM_CHECK_S = 0.002
 _IDLE_CPU_S = 0.001
+
+
+def _folder_watch(jail: Jail) -> FolderWatch | None:
+    """Return what watches the work folder, where no tmpfs bounds it."""
+    if not jail.work:
+        return None
+    from jailpy.supervisor.folder import FolderWatch
+
+    return FolderWatch(jail.work, jail.plan.profile.limits)
 
 
 class Watch:
@@ -58,6 +68,7 @@ class Watch:
             self.violations = Violations(
                 jail.listener, seccomp.violation, exec_mode, seccomp.deny, launches=_UNTIL_STARTED, channel=self._channel()
             )
+        self.folder = _folder_watch(jail)
         self._input = source
         self._oom = self._watch_oom()
         self._dead = False
@@ -95,8 +106,7 @@ class Watch:
                     self._deaf = True  # hung up: before Linux 6.11 NOTIF_RECV would block for ever now
             self._check_clocks()
         self.ended_at = time.monotonic()
-        _, _, self.init_usage = os.wait4(self.jail.init, 0)
-        self.jail.init = 0
+        self.init_usage = self.jail.reap()
         self._take_records()
 
     def stop(self, verdict: str, evidence: Evidence) -> None:
@@ -260,6 +270,8 @@ class Watch:
         due = [at for at in (self._kill_at, self._cpu_at, self._oom_at) if at]
         if self.limits.wall is not None and self.cause is None:
             due.append(self.started_at + self.limits.wall)
+        if self.folder and self.cause is None:
+            due.append(self.folder.next_at)
         if self.limits.idle is not None:
             due.append(time.monotonic() + max(self.limits.idle / 10, 0.01))
         if self.cause and not self._kill_at:
@@ -278,8 +290,15 @@ class Watch:
             self._check_oom(now)
         if self._cpu_at and now >= self._cpu_at:
             self._check_cpu(now)
+        if self.folder and self.cause is None and now >= self.folder.next_at:
+            self._check_folder(self.folder)
         if self.limits.idle is not None:
             self._check_idle(now)
+
+    def _check_folder(self, folder: FolderWatch) -> None:
+        found = folder.look()
+        if found:
+            self.stop(found.verdict, found.evidence)
 
     def _plan_cpu_check(self, now: float, used: float) -> None:
         if self.limits.cpu is None or self.accounting.cpu() is None:

@@ -17,7 +17,7 @@ import sys
 from jailpy import api, child
 from jailpy.errors import JailPyError
 from jailpy.kernel import landlock as kernel_landlock
-from jailpy.launcher import cgroups, cold, sources
+from jailpy.launcher import cgroups, clone, sources
 from jailpy.profile.overrides import parse_set
 from jailpy.steps import cgroups as cgroup_steps
 from jailpy.steps import mounts, process
@@ -140,10 +140,10 @@ def break_step(patches, target, fault):
         original = sources.open_mapped
         patches.set(sources, "open_mapped", lambda step: raising() if step is target else original(step))
     elif isinstance(target, process.CloneNamespaces):
-        clone = cold.process.clone3
-        patches.set(cold.process, "clone3", lambda flags, **more: raising() if flags == target.flags else clone(flags, **more))
+        real = clone.process.clone3
+        patches.set(clone.process, "clone3", lambda flags, **more: raising() if flags == target.flags else real(flags, **more))
     elif isinstance(target, process.MapIds):
-        patches.set(cold, "_map_ids", raising)
+        patches.set(clone, "_map_ids", raising)
     else:
         raise TypeError(target)
 
@@ -193,8 +193,8 @@ def _weak_mounts(bit):
 
 def _no_namespace(flag):
     def patch(patches):
-        real = cold.process.clone3
-        patches.set(cold.process, "clone3", lambda flags, **more: real(flags & ~flag, **more))
+        real = clone.process.clone3
+        patches.set(clone.process, "clone3", lambda flags, **more: real(flags & ~flag, **more))
 
     return patch
 

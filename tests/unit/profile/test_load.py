@@ -18,7 +18,7 @@ from jailpy.profile.overrides import from_text, parse_set
 from jailpy.profile.resolve import document_of
 from jailpy.profile.schema import KEYS, RUNTIMES, defaults
 
-BUILTIN = ("build", "grade", "observe", "plugin", "strict")
+BUILTIN = ("build", "grade", "grade-container", "observe", "plugin", "strict", "strict-nonamespaces")
 FORBIDDEN = {
     "click", "tomllib", "dataclasses", "typing", "enum", "re", "json", "subprocess", "pathlib", "contextlib", "functools",
     "collections", "hashlib", "argparse", "inspect", "tempfile", "shutil", "logging", "difflib",
@@ -117,7 +117,7 @@ def test_own_profile_has_its_files_name(own):
 def test_near_name():
     with pytest.raises(ProfileError, match=r"profile strikt: no profile has this name: did you mean strict\?") as caught:
         load("strikt")
-    assert "known profiles: build, grade, observe, plugin, strict" in caught.value.hints[-1]
+    assert f"known profiles: {', '.join(BUILTIN)}" in caught.value.hints[-1]
 
 
 # Merging

@@ -1,0 +1,71 @@
+"""init by clone3(2) in new namespaces: the kernel ends all that is in them once init ends. Parent side.
+
+One of two ways, the other is jailpy/launcher/fork.py: `prepare`, `start`, `after`, `kill`, `bury`.
+"""
+
+from __future__ import annotations
+
+import _signal
+import os
+
+from jailpy import child
+from jailpy.kernel import files, process
+from jailpy.launcher import failure
+from jailpy.steps import process as steps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jailpy.child.state import Child
+    from jailpy.launcher.cold import Jail
+
+
+def prepare(jail: Jail) -> None:
+    """Do what comes before init: nothing."""
+
+
+def start(jail: Jail, state: Child) -> None:
+    """Start init, straight in its version 2 cgroup."""
+    step = next(step for step in jail.plan.steps if isinstance(step, steps.CloneNamespaces))
+    cgroup = jail.groups.open_version2()
+    try:
+        with failure.Applying(step):
+            jail.init, jail.pidfd = process.clone3(step.flags, cgroup=cgroup)
+        if jail.init == 0:
+            child.enter(state, jail.plan.steps)
+    finally:
+        if cgroup is not None:
+            os.close(cgroup)
+
+
+def after(jail: Jail) -> None:
+    """Write the id maps, and tell init so."""
+    for step in jail.plan.steps:
+        if isinstance(step, steps.MapIds):
+            with failure.Applying(step):
+                _map_ids(jail, step)
+                expose_to_oom_killer(jail.init)
+            jail.go()
+
+
+def _map_ids(jail: Jail, step: steps.MapIds) -> None:
+    files.write(f"/proc/{jail.init}/setgroups", "deny")
+    files.write(f"/proc/{jail.init}/uid_map", f"{step.inside[0]} {step.outside[0]} 1")
+    files.write(f"/proc/{jail.init}/gid_map", f"{step.inside[1]} {step.outside[1]} 1")
+
+
+def expose_to_oom_killer(init: int) -> None:
+    """Do not pass the launcher's own protection on: below 0 the memory limit might find nothing that it may kill."""
+    if files.read("/proc/self/oom_score_adj").startswith("-"):
+        files.write(f"/proc/{init}/oom_score_adj", "0")
+
+
+def kill(jail: Jail) -> None:
+    """Kill init, and with it the pid namespace."""
+    try:
+        process.pidfd_send_signal(jail.pidfd, _signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def bury(jail: Jail, status: int) -> None:
+    """Do what is left once init is reaped: nothing lives that init started."""

@@ -1,0 +1,116 @@
+"""init by fork(2), without namespaces: nothing ends by itself, so init and this side kill. Parent side.
+
+One of two ways, the other is jailpy/launcher/clone.py: `prepare`, `start`, `after`, `kill`, `bury`.
+"""
+
+from __future__ import annotations
+
+import _signal
+import errno
+import os
+import time
+
+from jailpy import child
+from jailpy.child import plain
+from jailpy.errors import LaunchError
+from jailpy.kernel import process
+from jailpy.launcher import failure
+from jailpy.launcher.clone import expose_to_oom_killer
+from jailpy.launcher.work import WorkFolder
+from jailpy.steps import plain as steps
+from jailpy.steps.process import Execute
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jailpy.child.state import Child
+    from jailpy.launcher.cold import Jail
+
+_BURIAL_S = 2.0
+
+
+def prepare(jail: Jail) -> None:
+    """Make the work folder and fill it. Raises LaunchError."""
+    for step in jail.plan.steps:
+        with failure.Applying(step):
+            if isinstance(step, steps.MakeWork):
+                _see_that_nobody_is(_own_uid(jail))
+                jail.work = WorkFolder(step, jail.groups.name)
+            elif isinstance(step, steps.CopyIn):
+                assert jail.work is not None
+                jail.work.copy(step)
+
+
+def _own_uid(jail: Jail) -> int:
+    """Return the run's own uid, 0 where it has none."""
+    return next((step.uid for step in jail.plan.steps if isinstance(step, steps.BecomeUnused)), 0)
+
+
+def _see_that_nobody_is(uid: int) -> None:
+    """Refuse a uid that a process has: everything of that uid is killed after the run."""
+    for name in os.listdir("/proc") if uid else ():
+        try:
+            if name.isdecimal() and os.stat(f"/proc/{name}").st_uid == uid:
+                raise OSError(errno.EBUSY, f"uid {uid} is that of process {name}")
+        except FileNotFoundError:
+            continue  # ended since the listing
+
+
+def start(jail: Jail, state: Child) -> None:
+    """Start init."""
+    assert jail.work is not None
+    step = next(step for step in jail.plan.steps if isinstance(step, steps.ForkInit))
+    state.reap, state.owner = plain.reap, _own_uid(jail)
+    state.work, state.top = jail.work.inside, jail.work.top
+    execute = next(step for step in jail.plan.steps if isinstance(step, Execute))
+    state.variables = jail.work.variables(execute.environment)
+    with failure.Applying(step):
+        os.close(process.pidfd_open(os.getpid()))  # a kernel without it is noticed before there is a child
+        jail.init = os.fork()
+        if jail.init == 0:
+            child.enter(state, jail.plan.steps)
+        jail.pidfd = process.pidfd_open(jail.init)
+
+
+def after(jail: Jail) -> None:
+    """Take the launcher's protection from init."""
+    step = next(step for step in jail.plan.steps if isinstance(step, steps.ForkInit))
+    with failure.Applying(step):
+        expose_to_oom_killer(jail.init)
+
+
+def kill(jail: Jail) -> None:
+    """Kill the payload's process group, and tell init to kill what is left and to end; before it listens, kill it."""
+    try:
+        if not jail.payload:
+            process.pidfd_send_signal(jail.pidfd, _signal.SIGKILL)
+            return
+        process.pidfd_send_signal(jail.pidfd, plain.END)
+        os.killpg(jail.payload, _signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def bury(jail: Jail, status: int) -> None:
+    """Kill what an init that was killed itself has left, until nothing of it is there. Raises LaunchError."""
+    if status == 0 or not jail.payload:
+        return
+    deadline = time.monotonic() + _BURIAL_S
+    while _any_left(jail.payload):
+        plain.end(jail.payload, _own_uid(jail))
+        if time.monotonic() > deadline:
+            words = f"pid: init was killed, and processes of group {jail.payload} do not end"
+            raise LaunchError(words, layer="pid", step="bury", errno=errno.EBUSY)
+        time.sleep(0.001)
+
+
+def _any_left(group: int) -> bool:
+    """Say whether a process of a group is there that has not ended: kill(2) finds zombies as well."""
+    for name in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                state, _, found = file.read().rpartition(b")")[2].split()[:3]
+        except (OSError, ValueError):
+            continue
+        if int(found) == group and state not in (b"Z", b"X"):
+            return True
+    return False
