@@ -7,6 +7,7 @@ them, and one whose layers are all excused by --allow-missing, has them where th
 from __future__ import annotations
 
 from jailpy.errors import HostError, ProfileError
+from jailpy.layers import Need
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def _accepted(profile: Profile, name: str) -> None:
         who = "root" if name == "container-root" else "an ordinary user"
         words = f"user: started by {who} this would be the tier {name}, and {profile.name} accepts {accepted[0]} only"
         other = "start it as root" if name == "no-namespaces" else "start it as an ordinary user"
-        raise HostError(words, hints=[f'{other}, or accept it: require.tiers = ["{name}"]'])
+        raise _cannot("user", words, f'{other}, or accept it: require.tiers = ["{name}"]')
 
 
 def _check_host(profile: Profile, host: HostFacts, name: str) -> None:
@@ -62,8 +63,8 @@ def _check_host(profile: Profile, host: HostFacts, name: str) -> None:
         _check_capabilities(profile, host)
     elif host.landlock_abi < _SCOPES:
         words = f"landlock: without a pid namespace only Landlock ABI {_SCOPES} (Linux 6.12) keeps signals inside"
-        hints = [f"this kernel offers ABI {host.landlock_abi}: use Linux 6.12 or newer, or start JailPy as root"]
-        raise HostError(words, hints=hints)
+        fix = f"this kernel offers ABI {host.landlock_abi}: use Linux 6.12 or newer, or start JailPy as root"
+        raise _cannot("landlock", words, fix)
 
 
 def _check_capabilities(profile: Profile, host: HostFacts) -> None:
@@ -72,4 +73,9 @@ def _check_capabilities(profile: Profile, host: HostFacts) -> None:
     missing = [capability for capability, bit in wanted.items() if not held >> bit & 1]
     if missing:
         words = f"user: root lacks {', '.join(missing)} here, so that no uid of its own can be had"
-        raise HostError(words, hints=[f"start the container with --cap-add {','.join(missing)} (Docker's default has them)"])
+        raise _cannot("user", words, f"start the container with --cap-add {','.join(missing)} (Docker's default has them)")
+
+
+def _cannot(layer: str, words: str, fix: str) -> HostError:
+    """Make the error that this host cannot hold the tier."""
+    return HostError(words, (Need(layer, f"the {layer} layer", words, fix),), [fix])

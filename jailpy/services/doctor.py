@@ -114,13 +114,19 @@ def examine(profile: str) -> Examined:
 
 
 def _plan(profile: str, host: HostFacts) -> tuple[Plan, Remedy | None]:
-    """Plan a trivial command with every gap excused; without the filter where its library is missing."""
-    request = api.Request(("true",), profile, excused=LAYERS)
+    """Plan a trivial command with every gap excused; without the filter where its library is missing.
+
+    The user namespace is not excused: with all of them excused there would be a launch without namespaces.
+    """
+    excused = tuple(name for name in LAYERS if name != "user")
+    request = api.Request(("true",), profile, excused=excused)
     try:
         return api.plan(request, host), None
     except HostError as error:
+        if error.needs:
+            raise
         without = (Override("require.layers", ["!seccomp"], "doctor"),)
-        request = api.Request(("true",), profile, overrides=without, excused=LAYERS)
+        request = api.Request(("true",), profile, overrides=without, excused=excused)
         return api.plan(request, host), _missing_library(error)
 
 
