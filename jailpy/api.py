@@ -17,7 +17,7 @@ from jailpy.profile.load import load
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jailpy.collector import Order
-    from jailpy.host.facts import HostFacts
+    from jailpy.host.facts import Entry, HostFacts
     from jailpy.host.fixes import Remedy
     from jailpy.launcher.cold import Jail
     from jailpy.profile.model import Profile
@@ -96,6 +96,7 @@ def _command(request: Request, profile: Profile, host: HostFacts) -> Command:
     root, root_owner = sources.root_folder(filesystem.root, host.hidden)
     taken = sources.system_places((*host.system, *host.etc)) if filesystem.root == "system" else sources.root_places(root)
     sources.check(found, tuple(entry.destination for entry in filesystem.tmpfs), filesystem.workdir, taken)
+    devices, without_device = _devices(profile, host, found, root)
     return Command(
         argv=request.argv,
         environment=_environment(profile),
@@ -106,7 +107,22 @@ def _command(request: Request, profile: Profile, host: HostFacts) -> Command:
         terminal=request.terminal,
         collect=bool(request.get),
         keep=request.keep,
+        devices=devices,
+        without_device=without_device,
     )
+
+
+def _devices(
+    profile: Profile, host: HostFacts, found: tuple[Source, ...], root: tuple[Entry, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Look for the block devices behind all that the jail shows, where their use is limited."""
+    if profile.limits.io is None:
+        return (), ()
+    from jailpy.host import devices
+
+    shown = [*(host.system if profile.filesystem.root == "system" else root)]
+    paths = [*(entry.target or entry.path for entry in shown if entry.kind != "link"), *(source.path for source in found)]
+    return devices.behind(paths, files.read("/proc/self/mountinfo", 1 << 24).splitlines())
 
 
 def _cwd() -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _ROUNDING = 65536  # limits are rounded down to a page, which has 64 KiB at most
 _REMOVAL_S = 2.0
+_LEFTOVER_S = 0.2
+_NOT_OURS = (errno.EPERM, errno.EACCES, errno.ENOENT, errno.ENODEV, errno.EBUSY)
 
 
 class Group(Frozen):
@@ -50,12 +52,15 @@ class RunCgroups:
     def enter_leaf(self, folder: str, controllers: Iterable[str]) -> None:
         """Move this process to a leaf of a delegated version 2 group, and enable controllers for the leaf's siblings.
 
-        The leaf is named like a run's group, number 0: the next start removes it once this process is dead.
+        The leaf is named like a run's group, number 0: the next start removes it once this process is dead. Nothing is
+        taken back at the end, for another launcher may have found the controllers enabled. Raises OSError; EBUSY where
+        other processes are in the group.
         """
         leaf = f"{folder}/{self.name.rpartition('-')[0]}-0"
-        os.mkdir(leaf)
+        if not os.path.isdir(leaf):
+            os.mkdir(leaf)
         files.write(f"{leaf}/cgroup.procs", "0")
-        files.write(f"{folder}/cgroup.subtree_control", " ".join(f"+{name}" for name in controllers))
+        enable(folder, controllers)
 
     def limit(self, step: steps.SetCgroupLimit) -> None:
         """Apply SetCgroupLimit. Raises OSError; ENOTRECOVERABLE where the kernel did not keep the value."""
@@ -97,8 +102,8 @@ class RunCgroups:
     def kill(self) -> None:
         """Kill everything in the version 2 group at once, where the kernel has cgroup.kill (5.14)."""
         group = self.folder("")
-        if group and os.path.exists(f"{group.path}/cgroup.kill"):
-            files.write(f"{group.path}/cgroup.kill", "1")
+        if group:
+            _kill_all(group.path)
 
     def remove(self) -> None:
         """Remove the groups; they are empty now. Raises OSError where one stays busy for two seconds."""
@@ -107,7 +112,28 @@ class RunCgroups:
             self.groups.pop()
 
 
+def enable(folder: str, controllers: Iterable[str]) -> None:
+    """Enable controllers for the children of a version 2 group. Raises OSError; EBUSY where processes are in it."""
+    files.write(f"{folder}/cgroup.subtree_control", " ".join(f"+{name}" for name in controllers))
+
+
+def _kill_all(path: str) -> None:
+    """Kill every process of a version 2 group; one that is gone, or a kernel without cgroup.kill, needs or has none of it."""
+    try:
+        files.write(f"{path}/cgroup.kill", "1")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno != errno.ENODEV:
+            raise
+
+
 def _same(kept: str, wanted: str) -> bool:
+    """Compare what a limit reads back with what was written; io.max has a line for each device."""
+    if "=" in wanted:
+        device, *words = wanted.split()
+        lines = (line.split() for line in kept.splitlines())
+        return any(line[0] == device and set(words) <= set(line) for line in lines if line)
     if kept == wanted:
         return True
     return kept.isdecimal() and wanted.isdecimal() and 0 <= int(wanted) - int(kept) < _ROUNDING
@@ -117,8 +143,8 @@ def _swap_active() -> bool:
     return len(files.read("/proc/swaps").splitlines()) > 1
 
 
-def _remove(path: str) -> None:
-    deadline = time.monotonic() + _REMOVAL_S
+def _remove(path: str, seconds: float = _REMOVAL_S) -> None:
+    deadline = time.monotonic() + seconds
     while True:
         try:
             os.rmdir(path)
@@ -170,14 +196,20 @@ def _leftovers(parent: str) -> Iterable[str]:
 
 
 def collect_leftovers(parent: str) -> None:
-    """Kill what is left in groups whose launcher is dead, and remove them. A group of another account is left alone."""
+    """Kill what is left in groups whose launcher is dead, and remove them.
+
+    A group of another account, one that another launcher collects just now, and one that stays busy are left alone: no
+    leftover keeps a new run from starting.
+    """
     for path in _leftovers(parent):
         try:
+            _kill_all(path)
             for pid in files.read(f"{path}/cgroup.procs").split():
                 _kill(int(pid))
-            _remove(path)
-        except (PermissionError, FileNotFoundError):
-            continue
+            _remove(path, _LEFTOVER_S)
+        except OSError as error:
+            if error.errno not in _NOT_OURS:
+                raise
 
 
 def _kill(pid: int) -> None:

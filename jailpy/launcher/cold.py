@@ -18,7 +18,7 @@ from jailpy.child import wire
 from jailpy.child.state import Child
 from jailpy.errors import LaunchError
 from jailpy.kernel import files
-from jailpy.launcher import clone, failure
+from jailpy.launcher import cgroups, clone, failure
 from jailpy.launcher.cgroups import RunCgroups, name_for, start_time
 from jailpy.steps import cgroups as cgroup_steps
 from jailpy.steps import mounts as mount_steps
@@ -156,6 +156,8 @@ def _before_clone(jail: Jail) -> None:
                 scope.enter(step, jail.groups)
             elif isinstance(step, cgroup_steps.EnterLeaf):
                 jail.groups.enter_leaf(step.base, step.controllers)
+            elif isinstance(step, cgroup_steps.EnableControllers):
+                cgroups.enable(step.base, step.controllers)
             elif isinstance(step, cgroup_steps.MakeCgroup):
                 jail.groups.make(step)
             elif isinstance(step, cgroup_steps.SetCgroupLimit):

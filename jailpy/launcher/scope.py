@@ -1,15 +1,18 @@
-"""A transient systemd scope with Delegate=yes for the launcher, asked for over the user manager's D-Bus. Parent side.
+"""A transient systemd scope with Delegate=yes for the launcher, asked for over D-Bus. Parent side.
 
-Only JailPy's own process moves there, never its caller. See org.freedesktop.systemd1(5), StartTransientUnit, and
-systemd's "Control Group APIs and Delegation".
+An ordinary user's own manager is asked, for root the system's. Only JailPy's own process moves there, never its caller.
+What the manager says is not believed but looked at. See org.freedesktop.systemd1(5), StartTransientUnit, and systemd's
+"Control Group APIs and Delegation".
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
-from jailpy.host.cgroups import bus_path
+from jailpy.escape import line
+from jailpy.host.cgroups import bus_path, folder_of_own
 from jailpy.kernel import files
 
 TYPE_CHECKING = False
@@ -19,38 +22,47 @@ if TYPE_CHECKING:
     from jailpy.launcher.cgroups import RunCgroups
     from jailpy.steps.cgroups import EnterScope
 
-_CONTROLLERS = ("memory", "pids", "cpu")
 _TIMEOUT_S = 5.0
-_MOUNTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
+_entered: list[str] = []
 
 
 def enter(step: EnterScope, groups: RunCgroups) -> None:
     """Apply EnterScope: move this process to a leaf of a new scope, and enable the controllers beside it.
 
-    Raises OSError: ETIMEDOUT where the manager does not answer, EACCES where it refuses.
+    A process that is in a scope of its own already stays there. Raises OSError: ETIMEDOUT where the manager does not
+    answer or does not do what it says, EACCES where it refuses, ECONNREFUSED or ENOENT where nobody listens,
+    EOPNOTSUPP where the scope has not the controllers of the step.
     """
-    _ask(f"jailpy-{os.getpid()}-{time.monotonic_ns()}.scope")
-    folder = _own_group()
-    groups.enter_leaf(folder, _enabled(folder))
+    own = folder_of_own()
+    if not (_entered and own.startswith(_entered[0] + "/")):
+        _entered[:] = [_new_scope(own)]
+    folder = _entered[0]
+    offered = files.read(f"{folder}/cgroup.controllers").split()
+    lacking = [name for name in step.controllers if name not in offered]
+    if lacking:
+        raise OSError(errno.EOPNOTSUPP, f"the scope that systemd made has no {' and no '.join(lacking)} controller")
+    groups.enter_leaf(folder, step.controllers)
     groups.place(step.base, folder)
 
 
-def _enabled(folder: str) -> list[str]:
-    offered = files.read(f"{folder}/cgroup.controllers").split()
-    return [name for name in _CONTROLLERS if name in offered]
+def _new_scope(before: str) -> str:
+    """Ask for a scope, wait until this process is in it, and return its folder."""
+    name = f"jailpy-{os.getpid()}-{time.monotonic_ns()}.scope"
+    deadline = time.monotonic() + _TIMEOUT_S
+    _ask(bus_path(os.geteuid()), name)
+    while not (found := folder_of_own()).endswith(f"/{name}"):
+        if time.monotonic() > deadline:
+            words = f"systemd promised a scope and did not move the launcher there: it is still in {line(before)}"
+            raise TimeoutError(errno.ETIMEDOUT, words)
+        time.sleep(0.002)
+    return found
 
 
-def _own_group() -> str:
-    line = next(line for line in files.read("/proc/self/cgroup").splitlines() if line.startswith("0::"))
-    point = next(path for path in _MOUNTS if os.path.exists(f"{path}/cgroup.subtree_control"))
-    return point + line[3:]
+def _ask(path: str, name: str) -> None:
+    """Call StartTransientUnit at the bus behind a socket."""
+    from jeepney import DBusAddress, new_method_call
 
-
-def _ask(name: str) -> None:
-    """Call StartTransientUnit and wait until this process is in the scope."""
-    from jeepney import DBusAddress, DBusErrorResponse, new_method_call
-    from jeepney.io.blocking import open_dbus_connection
-    from jeepney.wrappers import unwrap_msg
+    from jailpy.launcher.bus import Bus, BusError
 
     address = DBusAddress("/org/freedesktop/systemd1", "org.freedesktop.systemd1", "org.freedesktop.systemd1.Manager")
     properties: list[tuple[str, tuple[str, Any]]] = [
@@ -61,12 +73,11 @@ def _ask(name: str) -> None:
     ]
     call = new_method_call(address, "StartTransientUnit", "ssa(sv)a(sa(sv))", (name, "fail", properties, []))
     try:
-        with open_dbus_connection(bus=f"unix:path={bus_path(os.geteuid())}") as connection:
-            unwrap_msg(connection.send_and_get_reply(call, timeout=_TIMEOUT_S))
-    except (DBusErrorResponse, ConnectionError, TimeoutError) as error:
-        raise PermissionError(13, f"the systemd user manager refused a scope: {error}") from error
-    deadline = time.monotonic() + _TIMEOUT_S
-    while name not in files.read("/proc/self/cgroup"):
-        if time.monotonic() > deadline:
-            raise TimeoutError(110, "the systemd user manager did not move the launcher into its scope")
-        time.sleep(0.005)
+        with Bus(path, _TIMEOUT_S) as bus:
+            bus.call(call)
+    except BusError as error:
+        raise PermissionError(errno.EACCES, f"{path}: {line(error.strerror)}") from error
+    except TimeoutError as error:
+        raise TimeoutError(errno.ETIMEDOUT, f"{path}: no answer within {_TIMEOUT_S:.0f} s") from error
+    except OSError as error:
+        raise OSError(error.errno, f"{path}: {error.strerror}") from error

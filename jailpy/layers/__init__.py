@@ -40,7 +40,11 @@ class Planned(Frozen):
 
 
 class Command(Frozen):
-    """What to run: argv, the environment that the payload gets, what is shown to it, how its streams are connected."""
+    """What to run: argv, the environment that the payload gets, what is shown to it, how its streams are connected.
+
+    `devices` are the block devices behind what is shown, `without_device` the paths that have none; both are looked for
+    only where the profile limits io.
+    """
 
     argv: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
@@ -51,6 +55,8 @@ class Command(Frozen):
     terminal: bool = False
     collect: bool = False
     keep: tuple[int, ...] = ()
+    devices: tuple[str, ...] = ()
+    without_device: tuple[str, ...] = ()
 
 
 class Context(Frozen):

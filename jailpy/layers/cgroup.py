@@ -29,14 +29,16 @@ def plan(context: Context) -> Planned:
     steps: list[Step] = _entry(facts)
     for base in facts.bases:
         steps.append(cgroups.MakeCgroup(parent=base.path, controllers=base.controllers, version=base.version))
-        steps += _limit_steps(base, limits)
+        steps += _limit_steps(base, context)
     if context.tier:
         steps.append(cgroups.JoinGroups())
     elif any(base.version == 1 for base in facts.bases):
         steps.append(cgroups.JoinCgroup())
     affinity = _affinity(context)
     steps += affinity
-    notes = ("cpus is degraded: without a cpu controller it is by processor affinity",) if affinity else ()
+    notes = (*_tighter(facts, limits), *_without_device(context))
+    if affinity:
+        notes = ("cpus is degraded: without a cpu controller it is by processor affinity", *notes)
     versions = " and ".join(sorted({f"version {base.version}" for base in facts.bases}))
     given = ", ".join(name for base in facts.bases for name in base.controllers)
     if missing:
@@ -52,24 +54,40 @@ def plan(context: Context) -> Planned:
 
 
 def _needed(limits: Limits) -> list[str]:
-    wanted = (("memory", limits.memory), ("pids", limits.processes), ("cpuacct", limits.cpu))
+    wanted = (("memory", limits.memory), ("pids", limits.processes), ("cpuacct", limits.cpu), ("io", limits.io))
     return [name for name, value in wanted if value is not None]
 
 
+def _tighter(facts: CgroupFacts, limits: Limits) -> tuple[str, ...]:
+    """Name the limits of groups around the run's that are lower than its own: they act first."""
+    wanted = {"memory.max": limits.memory, "memory.high": limits.memory, "pids.max": limits.processes}
+    return tuple(
+        f"{file} of {folder} is {value}: lower than this profile's limit, for all that runs in there together"
+        for file, value, folder in facts.around
+        if (limit := wanted[file]) is not None and value < limit
+    )
+
+
+def _without_device(context: Context) -> tuple[str, ...]:
+    return tuple(f"io: no block device to limit behind {path}" for path in context.command.without_device)
+
+
 def _entry(facts: CgroupFacts) -> list[Step]:
-    if facts.via == "scope":
-        return [cgroups.EnterScope(base=facts.bases[0].path)]
-    if facts.via == "leaf":
-        return [cgroups.EnterLeaf(base=facts.bases[0].path, controllers=facts.bases[0].controllers)]
-    return []
+    """Plan what the launcher does before it can make a group."""
+    make = {"scope": cgroups.EnterScope, "leaf": cgroups.EnterLeaf, "enable": cgroups.EnableControllers}
+    base = facts.bases[0]
+    return [make[facts.via](base=base.path, controllers=base.controllers)] if facts.via else []
 
 
-def _limit_steps(base: Base, limits: Limits) -> list[Step]:
-    make = _version2 if base.version == 2 else _version1
-    return make(base.path, base.controllers, limits)
+def _limit_steps(base: Base, context: Context) -> list[Step]:
+    limits = context.profile.limits
+    files = _version1(base.controllers, limits) if base.version == 1 else _version2(base.controllers, limits)
+    if "io" in base.controllers and limits.io is not None:
+        files += [("io.max", f"{device} rbps={limits.io} wbps={limits.io}", True) for device in context.command.devices]
+    return [cgroups.SetCgroupLimit(parent=base.path, file=file, value=value, required=required) for file, value, required in files]
 
 
-def _version2(parent: str, controllers: tuple[str, ...], limits: Limits) -> list[Step]:
+def _version2(controllers: tuple[str, ...], limits: Limits) -> list[tuple[str, str, bool]]:
     files: list[tuple[str, str, bool]] = []
     if "memory" in controllers and limits.memory is not None:
         files += [("memory.max", str(limits.memory), True), ("memory.swap.max", str(limits.swap), False)]
@@ -78,10 +96,10 @@ def _version2(parent: str, controllers: tuple[str, ...], limits: Limits) -> list
         files.append(("pids.max", str(limits.processes + 1), True))
     if "cpu" in controllers and limits.cpus is not None:
         files.append(("cpu.max", f"{_quota(limits.cpus)} {_PERIOD_US}", True))
-    return [cgroups.SetCgroupLimit(parent=parent, file=file, value=value, required=required) for file, value, required in files]
+    return files
 
 
-def _version1(parent: str, controllers: tuple[str, ...], limits: Limits) -> list[Step]:
+def _version1(controllers: tuple[str, ...], limits: Limits) -> list[tuple[str, str, bool]]:
     files: list[tuple[str, str, bool]] = []
     if "memory" in controllers and limits.memory is not None:
         files.append(("memory.limit_in_bytes", str(limits.memory), True))
@@ -90,7 +108,7 @@ def _version1(parent: str, controllers: tuple[str, ...], limits: Limits) -> list
         files.append(("pids.max", str(limits.processes + 1), True))
     if "cpu" in controllers and limits.cpus is not None:
         files += [("cpu.cfs_period_us", str(_PERIOD_US), True), ("cpu.cfs_quota_us", str(_quota(limits.cpus)), True)]
-    return [cgroups.SetCgroupLimit(parent=parent, file=file, value=value, required=required) for file, value, required in files]
+    return files
 
 
 def _quota(cpus: float) -> int:
@@ -105,10 +123,5 @@ def _affinity(context: Context) -> list[Step]:
 
 
 def _needs(context: Context, missing: tuple[str, ...]) -> tuple[Need, ...]:
-    facts, uid = context.host.cgroups, context.host.euid
-    reasons = dict(facts.missing)
-    if facts.own:
-        fix = "start it in a group of its own: systemd-run --user --scope -p Delegate=yes, or DelegateSubgroup= in the unit"
-    else:
-        fix = f"as root, once: make a folder jailpy-{uid} owned by uid {uid} in each hierarchy (jailpy doctor prints the lines)"
+    reasons, fix = dict(context.host.cgroups.missing), "jailpy doctor prints the lines that give this account a group of its own"
     return tuple(Need(NAME, f"the {name} controller", reasons.get(name, "it is not there"), fix) for name in missing)

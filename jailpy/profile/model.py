@@ -88,7 +88,7 @@ class Apparmor(Frozen):
 
 
 class Limits(Frozen):
-    """Seconds for wall, cpu and idle; bytes for the sizes; `None` is "off"."""
+    """Seconds for wall, cpu and idle; bytes for the sizes, a second for io; `None` is "off"."""
 
     wall: float | None
     cpu: float | None
@@ -103,6 +103,7 @@ class Limits(Frozen):
     inodes: int
     output: int | None
     cpus: float | None
+    io: int | None
 
 
 class Environment(Frozen):

@@ -144,6 +144,9 @@ _LIMITS = (
     _size("output", 16 << 20, "Standard output and standard error together.", 0, option="--output", off=True),
     Key("limits.cpus", "number", 1.0, "Processors' worth of time.", "more", low=0.01, high=4096, off=True,
         option="--cpus"),
+    Key("limits.io", "size", None, "Bytes that may be read, and as many that may be written, in a second, on each block "
+        "device behind what the jail shows. Slows down, ends nothing. Needs the io controller of cgroup version 2.",
+        "more", low=4096, off=True, unit="bytes per second"),
 )  # fmt: skip
 
 _ENVIRONMENT = (

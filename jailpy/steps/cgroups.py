@@ -62,12 +62,16 @@ class JoinGroups(JoinCgroup):
 
 
 class EnterScope(CgroupStep):
-    """Ask the systemd user manager for a transient scope with Delegate=yes, and move the launcher there."""
+    """Ask systemd for a transient scope with Delegate=yes, and move the launcher to a leaf of it.
+
+    It is the user manager that is asked; for root the system's. `controllers` are those that the scope must have.
+    """
 
     base: str
+    controllers: tuple[str, ...]
 
     def describe(self) -> str:
-        return "ask the systemd user manager for a delegated scope and move the launcher there"
+        return f"ask systemd for a delegated scope with {', '.join(self.controllers)} and move the launcher there"
 
 
 class EnterLeaf(CgroupStep):
@@ -78,3 +82,13 @@ class EnterLeaf(CgroupStep):
 
     def describe(self) -> str:
         return f"move the launcher to a leaf of {self.base} and enable {', '.join(self.controllers)} beside it"
+
+
+class EnableControllers(CgroupStep):
+    """Enable controllers for the children of a delegated group that holds no process itself."""
+
+    base: str
+    controllers: tuple[str, ...]
+
+    def describe(self) -> str:
+        return f"enable {', '.join(self.controllers)} below {self.base}"
