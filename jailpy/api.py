@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jailpy.collector import Order
     from jailpy.host.facts import Entry, HostFacts
     from jailpy.host.fixes import Remedy
+    from jailpy.host.sources import Source
     from jailpy.launcher.cold import Jail
     from jailpy.profile.model import Profile
     from jailpy.profile.overrides import Override

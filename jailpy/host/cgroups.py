@@ -148,7 +148,7 @@ def _is_free(folder: str) -> bool:
     return not os.path.exists(f"{folder}/cgroup.type") or not _words(folder, "cgroup.procs")
 
 
-def _version2(folders: tuple[str, ...], enough: set[str]) -> tuple[Base | None, str]:
+def _version2(folders: tuple[str, ...], enough: frozenset[str]) -> tuple[Base | None, str]:
     """Choose the nearest delegated group that can divide itself; the own one also if the launcher is alone there."""
     for folder in folders:
         enabled, offered = _words(folder, "cgroup.subtree_control"), _words(folder, "cgroup.controllers")
@@ -163,6 +163,11 @@ def _version2(folders: tuple[str, ...], enough: set[str]) -> tuple[Base | None, 
 
 def _base(folder: str, controllers: list[str]) -> Base:
     return Base(folder, tuple(name for name in WANTED if name in controllers), 2)
+
+
+def _partial(folders: tuple[str, ...]) -> Base | None:
+    """Choose the nearest group, for what its children have without anything being changed."""
+    return _base(folders[0], _words(folders[0], "cgroup.subtree_control")) if folders else None
 
 
 def _version1(point: str, root: str, controllers: tuple[str, ...], path: str, euid: int) -> Base | None:

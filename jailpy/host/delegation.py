@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from jailpy.host.cgroups import CgroupFacts, Hierarchy
 
 _CONTROLLERS = "+memory +pids +cpu"
+_SUBGROUPS_SINCE = 254  # systemd's DelegateSubgroup=
 _NEEDED = frozenset(("memory", "pids"))
+_SUBGROUP = ("Delegate=yes", "DelegateSubgroup=main")
 _WRITABLE = {
     "docker": "start the container with: docker run --cgroupns=private --security-opt writable-cgroups=true "
     "(Docker 28; before: --privileged)",
@@ -32,18 +34,29 @@ def no_cgroup(facts: CgroupFacts, mounts: list[str]) -> Remedy:
     if not found:
         mounting = run("mount -t cgroup2 none /sys/fs/cgroup")
         return Remedy("no cgroup filesystem is mounted here", (opened() if surroundings.container() else mounting,))
-    missing = _NEEDED & {name for name, _ in facts.missing}
+    lacking = {name for name, _ in facts.missing}
+    missing = _NEEDED & lacking or {"io"} & lacking
     old = [one for one in found if one[3] == 1 and missing & set(one[2])]
     new = [one for one in found if one[3] == 2]
     if _read_only(mounts, (old or new or found)[0][0]):
-        fix = _WRITABLE.get(surroundings.container(), "let the sandbox around this process mount /sys/fs/cgroup writable")
-        return Remedy("cgroups are mounted read-only here", (advice(fix),))
+        return Remedy("cgroups are mounted read-only here", (_writable(),))
     if old:
         return _version1(found)
     offered = surroundings.text(f"{new[0][0]}/cgroup.controllers").split() if new else []
     if not missing <= set(offered):
         return _switched_off(sorted(missing - set(offered)))
-    return _occupied(facts.own, new[0][0]) if facts.own else _not_delegated(new[0][0])
+    if not facts.own:
+        return _not_delegated(new[0][0], missing)
+    short = missing - set(surroundings.text(f"{facts.own}/cgroup.controllers").split())
+    return _too_few(facts.own, sorted(short), new[0][0]) if short else _occupied(facts.own, new[0][0])
+
+
+def _writable() -> Fix:
+    """Tell how cgroups become writable in what this process runs inside."""
+    where = surroundings.container()
+    if where == "service":
+        return service_drop_in(surroundings.unit(), ("ProtectControlGroups=no",))
+    return advice(_WRITABLE.get(where, "let the sandbox around this process mount /sys/fs/cgroup writable"))
 
 
 def _read_only(mounts: list[str], point: str) -> bool:
@@ -76,47 +89,72 @@ def _switched_off(missing: list[str]) -> Remedy:
     return Remedy(f"the {' and the '.join(missing)} controller is switched off on this kernel", (advice(fix),))
 
 
+def _too_few(own: str, missing: list[str], point: str) -> Remedy:
+    """The own group is delegated, with some controllers only."""
+    if "/user@" in own:
+        return _not_passed_on(missing)
+    cause = f"{own} was delegated without the {' and the '.join(missing)} controller"
+    unit = surroundings.unit()
+    if unit:
+        return Remedy(cause, (service_drop_in(unit, ("Delegate=yes",)),))
+    enable = f"echo '{' '.join(f'+{name}' for name in missing)}' >cgroup.subtree_control"
+    above = quoted(os.path.dirname(own) if own != point else own)
+    return Remedy(cause, (run(f"cd {above} && {enable}", "and so for each group above it, the outermost first"),))
+
+
 def _occupied(own: str, point: str) -> Remedy:
     """The own group may be divided, but a group with processes in it cannot give controllers to its children."""
+    cause = f"other processes occupy {own}, the delegated group that JailPy would divide"
+    leave = "mkdir -p main && for pid in $(cat cgroup.procs); do echo $pid >main/cgroup.procs || :; done"
+    leave = f"cd {quoted(own)} && {leave}"
     unit = surroundings.unit()
-    fix: tuple[Fix, ...] = (by_user("systemd-run --user --scope -p Delegate=yes -- jailpy ...", "JailPy alone in its group"),)
+    if unit and surroundings.systemd() >= _SUBGROUPS_SINCE:
+        return Remedy(f"{cause} (DelegateSubgroup= keeps them out of it)", (service_drop_in(unit, _SUBGROUP),))
     if unit:
-        drop_in = service_drop_in(unit, ("Delegate=yes", "DelegateSubgroup=main"))
-        fix = (drop_in.replace(then=f"{drop_in.then}; before systemd 254: start JailPy by systemd-run"),)
-    elif own == point:
-        leave = "mkdir -p init && for pid in $(cat cgroup.procs); do echo $pid >init/cgroup.procs; done"
-        divide = f"cd {quoted(own)} && {leave} && echo '{_CONTROLLERS}' >cgroup.subtree_control"
-        fix = (run(divide, "once, before JailPy starts"),)
-    return Remedy(f"other processes occupy {own}, the delegated group that JailPy would divide", fix)
+        cause = f"{cause} (systemd {_SUBGROUPS_SINCE} has DelegateSubgroup= for this)"
+        return Remedy(cause, (by_user(leave, "at the head of the service's script"),))
+    if own == point or not surroundings.exists("/run/systemd/system"):
+        return Remedy(cause, (run(leave, "once, before JailPy starts"),))
+    return Remedy(cause, (by_user("systemd-run --user --scope -p Delegate=yes -- jailpy ...", "JailPy alone in its group"),))
 
 
-def _not_delegated(point: str) -> Remedy:
-    """Nothing is writable: what is between this account and a delegated group?"""
+def _not_delegated(point: str, missing: frozenset[str] | set[str]) -> Remedy:
+    """Nothing is delegated: what is between this account and a scope of its own?"""
     uid = os.geteuid()
     if not surroundings.exists("/run/systemd/system"):
         return _without_systemd(point, uid)
-    manager = f"{point}/user.slice/user-{uid}.slice/user@{uid}.service"
+    manager, bus = cgroups.manager(point, uid), cgroups.bus_path(uid)
     if not surroundings.exists(manager):
-        fix = run(f"loginctl enable-linger {uid}", "then it runs from boot on, also without a login")
-        return Remedy(f"no systemd user session runs for uid {uid}", (fix,))
-    missing = _NEEDED - set(surroundings.text(f"{manager}/cgroup.controllers").split())
-    if missing:
-        return _not_passed_on(sorted(missing))
-    if not surroundings.exists(cgroups.bus_path(uid)):
-        fix = run("apt-get install -y dbus-user-session", "then log in again")
-        return Remedy(f"the systemd user session of uid {uid} has no D-Bus socket {cgroups.bus_path(uid)}", (fix,))
-    return Remedy(
-        "the caller's cgroup is not delegated to this account",
-        (by_user("systemd-run --user --scope -p Delegate=yes -- jailpy ..."),),
-    )
+        return _no_manager(uid)
+    short = missing - set(surroundings.text(f"{manager}/cgroup.controllers").split())
+    if short:
+        return _not_passed_on(sorted(short))
+    if not surroundings.exists(bus):
+        whose = f"the systemd user session of uid {uid}" if uid else "systemd"
+        start = run("apt-get install -y dbus-user-session" if uid else "apt-get install -y dbus", "then log in again")
+        return Remedy(f"{whose} has no D-Bus socket {bus}, where JailPy would ask for a group of its own", (start,))
+    if not cgroups.writable(surroundings.ROOT + manager):
+        restart = run(f"systemctl restart user@{uid}", "ends what runs in that session")
+        return Remedy(f"{manager} does not belong to uid {uid}: the systemd user session cannot make groups", (restart,))
+    by_hand = by_user(f"systemd-run {'--user ' if uid else ''}--scope -p Delegate=yes -- jailpy ...")
+    return Remedy("the caller's cgroup is not delegated to this account", (by_hand,))
+
+
+def _no_manager(uid: int) -> Remedy:
+    """Cron, a service with User=, and sudo start programs without a session."""
+    fix: tuple[Fix, ...] = (run(f"loginctl enable-linger {uid}", "then it runs from boot on, also without a login"),)
+    unit = surroundings.unit()
+    if unit:
+        fix += (advice(f"or, where {unit} is a service of your own, add to it: {' '.join(('[Service]', *_SUBGROUP))}"),)
+    return Remedy(f"no systemd user session runs for uid {uid}, and the caller's cgroup is not delegated to it", fix)
 
 
 def _not_passed_on(missing: list[str]) -> Remedy:
     drop_in = write(
         "/etc/systemd/system/user@.service.d/zz-jailpy.conf",
-        ("[Service]", "Delegate=cpu memory pids"),
+        ("[Service]", "Delegate=cpu cpuset io memory pids"),
         "systemctl daemon-reload",
-        "then log out and in again",
+        f"then: systemctl restart user@{os.geteuid()}, or log out everywhere and in again",
     )
     return Remedy(f"systemd does not delegate the {' and the '.join(missing)} controller to user sessions", (drop_in,))
 

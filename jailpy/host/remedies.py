@@ -233,9 +233,17 @@ _KNOWN: dict[tuple[str, int], str] = {
     ("RestrictLandlock", errno.ENOTRECOVERABLE): "Landlock does not act on this kernel although it is there: see jailpy doctor",
     ("ApparmorOnExec", errno.ENOENT): "the AppArmor profile is not loaded: apparmor_parser -r its file",
     ("OpenTerminal", errno.ENOSPC): "all pseudo-terminals of this host are taken: kernel.pty.max",
-    ("EnterScope", errno.ETIMEDOUT): "the systemd user manager does not answer: systemctl --user status",
-    ("EnterScope", errno.EACCES): "the systemd user manager refuses a scope: systemctl --user status",
+    ("EnterScope", errno.ETIMEDOUT): "the systemd that should make it hangs: systemctl --user status (root: systemctl status)",
+    ("EnterScope", errno.EACCES): "what systemd says to it: journalctl --user -n 20 (root: journalctl -n 20)",
+    ("EnterScope", errno.ECONNREFUSED): "nobody listens there: systemctl --user restart dbus.socket (root: without --user)",
     ("EnterScope", errno.ENOENT): "no systemd user manager runs for this account: loginctl enable-linger",
+    ("EnterScope", errno.EOPNOTSUPP): "another systemd answered than the one whose groups are here",
+    ("EnterLeaf", errno.EBUSY): "other processes came into its group: start JailPy alone in one, or set DelegateSubgroup=",
+    ("EnableControllers", errno.EBUSY): "processes came into that group: start them in a group below it (DelegateSubgroup=)",
+    ("MakeCgroup", errno.EAGAIN): "a group around it allows no more: cgroup.max.descendants, cgroup.max.depth",
+    ("MakeCgroup", errno.EROFS): "cgroups are mounted read-only here: see jailpy doctor",
+    ("MakeCgroup", errno.ENOENT): "the delegated group is gone: the unit that it belonged to has ended",
+    ("SetCgroupLimit", errno.EOPNOTSUPP): "the controller was there when the plan was made and was taken away since",
     ("SetRlimit", errno.EPERM): "the caller's hard limit is lower: ulimit -H",
 }  # fmt: skip
 
@@ -251,7 +259,7 @@ def for_step(step: str, number: int) -> list[str]:
         return ["a part of the path is a symbolic link now: name what it points to"]
     if step == "ChangeFolder":
         return ["the working directory must exist in the jail: show a folder there, or leave --workdir out"]
-    if step in ("MakeCgroup", "SetCgroupLimit", "JoinCgroup", "EnterScope"):
+    if step in ("MakeCgroup", "SetCgroupLimit", "JoinCgroup", "EnterScope", "EnterLeaf", "EnableControllers"):
         return ["see jailpy doctor for the cgroups of this account"]
     return []
 

@@ -10,6 +10,7 @@ import sys
 
 ROOT = ""
 _FILTERED = "2"
+_LIBRARY = "libsystemd-shared-"
 _WHOLE_MAP = ["0", "0", "4294967295"]
 _MARKS = (
     ("jailpy", "/.landlock"),
@@ -81,6 +82,19 @@ def unit() -> str:
             if name.endswith(".service"):
                 return name
     return ""
+
+
+def systemd() -> int:
+    """Return the version of the systemd that is installed, 0 where there is none: its own library bears it in its name."""
+    for folder in ("systemd", f"{os.uname().machine}-linux-gnu/systemd", "../lib64/systemd", "../../lib/systemd"):
+        try:
+            names = os.listdir(f"{ROOT}/usr/lib/{folder}")
+        except OSError:
+            continue
+        found = [name[len(_LIBRARY) :][:3] for name in names if name.startswith(_LIBRARY)]
+        if found and found[0].isdecimal():
+            return int(found[0])
+    return 0
 
 
 def kernel() -> str:

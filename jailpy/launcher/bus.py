@@ -26,7 +26,7 @@ class BusError(OSError):
 
 
 class Bus:
-    """A connection to a bus, for the calls of one account. All of it together takes `seconds` at most."""
+    """A connection to a bus. All that is said over it together takes `seconds` at most. Close it."""
 
     def __init__(self, path: str, seconds: float) -> None:
         self._deadline = time.monotonic() + seconds
@@ -36,19 +36,15 @@ class Bus:
         self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
         self._path = path
 
-    def __enter__(self) -> Bus:
+    def connect(self) -> None:
         """Connect, prove who this account is, say hello. Raises OSError; BusError, TimeoutError."""
-        try:
-            self._limit()
-            self._socket.connect(self._path)
-            self._authenticate()
-            self.call(message_bus.Hello())
-        except BaseException:
-            self._socket.close()
-            raise
-        return self
+        self._limit()
+        self._socket.connect(self._path)
+        self._authenticate()
+        self.call(message_bus.Hello())
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Close the connection."""
         self._socket.close()
 
     def _limit(self) -> None:

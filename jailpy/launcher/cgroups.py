@@ -63,13 +63,18 @@ class RunCgroups:
         enable(folder, controllers)
 
     def limit(self, step: steps.SetCgroupLimit) -> None:
-        """Apply SetCgroupLimit. Raises OSError; ENOTRECOVERABLE where the kernel did not keep the value."""
+        """Apply SetCgroupLimit. Raises OSError.
+
+        ENOTRECOVERABLE where the kernel did not keep the value, EOPNOTSUPP where the controller is gone.
+        """
         parent = self._base.get(step.parent, step.parent)
         path = f"{parent}/{self.name}/{step.file}"
         try:
             files.write(path, step.value)
             kept = files.read(path).strip()
-        except OSError:
+        except OSError as error:
+            if step.required and error.errno == errno.ENOENT:
+                raise OSError(errno.EOPNOTSUPP, f"the group has no {step.file}", path) from error
             if step.required or _swap_active():
                 raise
             return

@@ -72,12 +72,15 @@ def _ask(path: str, name: str) -> None:
         ("Description", ("s", "JailPy run")),
     ]
     call = new_method_call(address, "StartTransientUnit", "ssa(sv)a(sa(sv))", (name, "fail", properties, []))
+    bus = Bus(path, _TIMEOUT_S)
     try:
-        with Bus(path, _TIMEOUT_S) as bus:
-            bus.call(call)
+        bus.connect()
+        bus.call(call)
     except BusError as error:
-        raise PermissionError(errno.EACCES, f"{path}: {line(error.strerror)}") from error
+        raise PermissionError(errno.EACCES, f"{path}: {line(error.strerror or '')}") from error
     except TimeoutError as error:
         raise TimeoutError(errno.ETIMEDOUT, f"{path}: no answer within {_TIMEOUT_S:.0f} s") from error
     except OSError as error:
         raise OSError(error.errno, f"{path}: {error.strerror}") from error
+    finally:
+        bus.close()

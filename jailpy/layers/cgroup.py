@@ -84,7 +84,7 @@ def _limit_steps(base: Base, context: Context) -> list[Step]:
     files = _version1(base.controllers, limits) if base.version == 1 else _version2(base.controllers, limits)
     if "io" in base.controllers and limits.io is not None:
         files += [("io.max", f"{device} rbps={limits.io} wbps={limits.io}", True) for device in context.command.devices]
-    return [cgroups.SetCgroupLimit(parent=base.path, file=file, value=value, required=required) for file, value, required in files]
+    return [cgroups.SetCgroupLimit(base.path, file, value, required) for file, value, required in files]
 
 
 def _version2(controllers: tuple[str, ...], limits: Limits) -> list[tuple[str, str, bool]]:
@@ -123,5 +123,5 @@ def _affinity(context: Context) -> list[Step]:
 
 
 def _needs(context: Context, missing: tuple[str, ...]) -> tuple[Need, ...]:
-    reasons, fix = dict(context.host.cgroups.missing), "jailpy doctor prints the lines that give this account a group of its own"
+    reasons, fix = dict(context.host.cgroups.missing), "jailpy doctor prints the lines that give this account a group"
     return tuple(Need(NAME, f"the {name} controller", reasons.get(name, "it is not there"), fix) for name in missing)

@@ -17,12 +17,17 @@ class Host:
         self.memberships = []
         self.lines = ["22 1 8:1 / / rw - ext4 /dev/sda1 rw"]
         self.denied = set()
+        self.marked = set()
+        self.offered = []
         read = cgroups.files.read
         monkeypatch.setattr(cgroups.files, "read", lambda path: self.proc() if path == "/proc/self/cgroup" else read(path))
         monkeypatch.setattr(
             cgroups, "writable", lambda path: path not in self.denied and os.path.isfile(f"{path}/cgroup.procs")
         )
-        monkeypatch.setattr(cgroups, "_scope_controllers", lambda euid: [])
+        monkeypatch.setattr(cgroups, "_scope_controllers", lambda point, euid: self.offered)
+        monkeypatch.setattr(cgroups, "_marked", lambda folder: folder in self.marked)
+        monkeypatch.setattr(cgroups, "_SYSTEMD", f"{top}/systemd")
+        monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
     def proc(self):
         return "".join(f"{number}:{names}:{path}\n" for number, (names, path) in enumerate(self.memberships))
@@ -30,12 +35,20 @@ class Host:
     def mount(self, name, kind, options, root="/"):
         self.lines.append(f"30 22 0:26 {root} {self.top}/{name} rw,nosuid - {kind} {kind} rw,{options}")
 
-    def group(self, path, enabled="", offered="", procs=""):
+    def group(self, path, enabled="", offered="", procs="", **limits):
+        """Make a group; what its children have is offered to it, too, where nothing else is said."""
         folder = self.top / path.strip("/")
         folder.mkdir(parents=True, exist_ok=True)
-        for file, text in (("cgroup.procs", procs), ("cgroup.subtree_control", enabled), ("cgroup.controllers", offered)):
+        files = {"cgroup.procs": procs, "cgroup.subtree_control": enabled, "cgroup.controllers": offered or enabled}
+        files |= {name.replace("_", "."): text for name, text in limits.items()}
+        if "/" in path.strip("/"):
+            files["cgroup.type"] = "domain"  # the real root has none
+        for file, text in files.items():
             (folder / file).write_text(text)
         return str(folder)
+
+    def systemd(self):
+        (self.top / "systemd").mkdir()
 
     def discover(self, euid=1000):
         return cgroups.discover(self.lines, euid)
@@ -46,68 +59,178 @@ def host(tmp_path, monkeypatch):
     return Host(tmp_path, monkeypatch)
 
 
-def test_version_2_by_a_delegated_parent(host):
+ALL = "cpu io memory pids"
+MINE = f"{os.getpid()}\n"
+OTHERS = f"{os.getpid()}\n1\n"
+
+
+@pytest.fixture
+def tree(host):
+    """A version 2 tree whose root is not ours."""
     host.mount("v2", "cgroup2", "nsdelegate")
-    host.memberships = [("", "/user/app")]
-    host.denied = {host.group("v2", "memory pids cpu io")}
-    parent = host.group("v2/user", "cpu io memory pids")
-    host.group("v2/user/app")
-    found = host.discover()
+    host.denied = {host.group("v2", ALL)}
+    return host
+
+
+def at(tree, path):
+    tree.memberships = [("", path)]
+    return tree.discover()
+
+
+def test_version_2_by_a_delegated_parent(tree):
+    parent = tree.group("v2/user", ALL)
+    tree.group("v2/user/app", offered=ALL, procs=OTHERS)
+    found = at(tree, "/user/app")
     assert found.bases == (cgroups.Base(parent, ("memory", "pids", "cpu", "io"), 2),)
     assert (found.via, found.missing) == ("", ())
-    assert all(found.has(name) for name in ("memory", "pids", "cpu", "cpuacct"))
+    assert all(found.has(name) for name in ("memory", "pids", "cpu", "cpuacct", "io"))
 
 
-def test_version_2_prefers_the_nearest_group_that_gives_both(host):
-    host.mount("v2", "cgroup2", "")
-    host.memberships = [("", "/a/b")]
-    host.group("v2", "memory pids cpu")
-    near = host.group("v2/a", "memory pids")
-    host.group("v2/a/b", "pids")
-    assert host.discover().bases == (cgroups.Base(near, ("memory", "pids"), 2),)
+def test_a_parent_without_processes_is_divided(tree):
+    """As systemd leaves it with DelegateSubgroup=: the caller stands below, with others."""
+    parent = tree.group("v2/judge.service", "", ALL)
+    tree.group("v2/judge.service/main", "", ALL, OTHERS)
+    found = at(tree, "/judge.service/main")
+    assert (found.bases[0].path, found.via) == (parent, "enable")
+    tree.group("v2/judge.service", "", ALL, "1\n")
+    assert at(tree, "/judge.service/main").bases[0].controllers == (), "a process stands in it"
 
 
-def test_version_2_alone_in_its_own_group_becomes_a_leaf(host):
-    host.mount("v2", "cgroup2", "")
-    host.memberships = [("", "/own")]
-    host.denied = {host.group("v2", "memory pids")}
-    own = host.group("v2/own", "", "cpu memory pids", f"{os.getpid()}\n")
-    found = host.discover()
+def test_controllers_that_are_offered_and_not_enabled_are_enabled(tree):
+    parent = tree.group("v2/own", "memory pids", ALL)
+    tree.group("v2/own/shell", "", "memory pids", OTHERS)
+    found = at(tree, "/own/shell")
+    assert (found.bases, found.via) == ((cgroups.Base(parent, ("memory", "pids", "cpu", "io"), 2),), "enable")
+
+
+def test_version_2_prefers_the_nearest_group_that_gives_both(tree):
+    tree.group("v2/a", ALL)
+    near = tree.group("v2/a/b", "memory pids")
+    tree.group("v2/a/b/c", "pids", "pids", OTHERS)
+    assert at(tree, "/a/b/c").bases == (cgroups.Base(near, ("memory", "pids"), 2),)
+
+
+def test_version_2_alone_in_its_own_group_becomes_a_leaf(tree):
+    own = tree.group("v2/own", "", "cpu memory pids", MINE)
+    found = at(tree, "/own")
     assert (found.via, found.own) == ("leaf", own)
     assert found.bases == (cgroups.Base(own, ("memory", "pids", "cpu"), 2),)
 
 
-def test_version_2_in_company_cannot_and_says_why(host):
-    host.mount("v2", "cgroup2", "")
-    host.memberships = [("", "/own")]
-    host.denied = {host.group("v2", "memory pids")}
-    own = host.group("v2/own", "", "memory pids", f"{os.getpid()}\n1\n")
-    found = host.discover()
+def test_version_2_in_company_cannot_and_says_why(tree):
+    own = tree.group("v2/own", "", "memory pids", OTHERS)
+    found = at(tree, "/own")
     assert found.via == ""
     reasons = dict(found.missing)
-    assert set(reasons) == {"memory", "pids", "cpu"}
+    assert set(reasons) == {"memory", "pids", "cpu", "io"}
     assert own in reasons["memory"]
     assert "other processes occupy" in reasons["memory"]
 
 
-def test_version_2_by_a_scope_of_the_user_manager(host, monkeypatch):
+def test_in_company_a_scope_is_asked_for_where_there_is_a_manager(tree):
+    tree.group("v2/own", "", "memory pids", OTHERS)
+    tree.offered = ["cpu", "memory", "pids"]
+    found = at(tree, "/own")
+    assert (found.via, [base.path for base in found.bases]) == ("scope", [cgroups.SCOPE])
+
+
+def test_the_real_root_needs_no_leaf(host):
+    """Root without systemd: the root of the hierarchy may hold processes and divide itself."""
     host.mount("v2", "cgroup2", "")
-    host.memberships = [("", "/session")]
-    host.denied = {host.group("v2"), host.group("v2/session")}
-    monkeypatch.setattr(cgroups, "_scope_controllers", lambda euid: ["cpu", "memory", "pids"])
-    found = host.discover()
-    assert (found.via, found.missing) == ("scope", ())
+    root = host.group("v2", "", ALL, OTHERS)
+    found = at(host, "/")
+    assert (found.bases[0].path, found.via) == (root, "enable")
+
+
+@pytest.mark.parametrize(
+    ("path", "marked", "ours"),
+    [
+        ("/user.slice/user@1000.service/app.slice/run-1.scope", False, False),
+        ("/user.slice/user@1000.service/app.slice/run-1.scope", True, True),
+        ("/user.slice/user@1000.service/app.slice/run-1.scope/sub", True, True),
+        ("/user.slice/user@1000.service/app.slice", True, False),
+        ("/user.slice/user@1000.service", True, False),
+        ("/system.slice/judge.service", False, True),
+        ("/system.slice/judge.service/main", False, True),
+    ],
+)
+def test_below_systemd_only_what_is_delegated(tree, path, marked, ours):
+    """All of a user manager's groups can be written by the user, but they are the manager's. The system's are chowned if delegated."""
+    tree.systemd()
+    steps = path.strip("/").split("/")
+    for depth in range(1, len(steps) + 1):
+        folder = tree.group("v2/" + "/".join(steps[:depth]), "" if depth == len(steps) else ALL, ALL)
+        if marked and steps[depth - 1] == next(step for step in reversed(steps) if "." in step):
+            tree.marked.add(folder)
+        if steps[depth - 1] in ("user.slice", "system.slice"):
+            tree.denied.add(folder)
+    found = at(tree, path)
+    assert bool(found.own) == ours
+    assert bool(found.bases) == ours
+    if ours:
+        assert "slice" not in os.path.basename(found.bases[0].path)
+    (tree.top / "systemd").rmdir()
+    assert at(tree, path).own, "the control: without systemd it can be written and so is ours"
+
+
+def test_root_takes_only_what_systemd_marks(tree, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    tree.systemd()
+    tree.denied.clear()
+    tree.group("v2/system.slice", "memory pids")
+    own = tree.group("v2/system.slice/judge.service", "", ALL, MINE)
+    tree.memberships = [("", "/system.slice/judge.service")]
+    assert tree.discover(euid=0).bases == ()
+    tree.marked.add(own)
+    assert tree.discover(euid=0).bases[0].path == own
+    tree.memberships = [("", "/")]
+    assert tree.discover(euid=0).bases == (), "the root is systemd's too"
+
+
+def test_version_2_by_a_scope_of_the_user_manager(tree):
+    tree.denied.add(tree.group("v2/session"))
+    tree.offered = ["cpu", "memory", "pids"]
+    found = at(tree, "/session")
+    assert (found.via, dict(found.missing).keys()) == ("scope", {"io"})
     assert found.bases == (cgroups.Base(cgroups.SCOPE, ("memory", "pids", "cpu"), 2),)
 
 
-def test_a_scope_without_memory_is_not_enough(host, monkeypatch):
-    host.mount("v2", "cgroup2", "")
-    host.memberships = [("", "/session")]
-    host.denied = {host.group("v2"), host.group("v2/session")}
-    monkeypatch.setattr(cgroups, "_scope_controllers", lambda euid: ["pids"])
-    found = host.discover()
+def test_a_scope_without_memory_is_not_enough(tree):
+    tree.denied.add(tree.group("v2/session"))
+    tree.offered = ["pids"]
+    found = at(tree, "/session")
     assert (found.via, found.bases) == ("", ())
-    assert [name for name, _ in found.missing] == ["memory", "pids", "cpuacct", "cpu"]
+    assert [name for name, _ in found.missing] == ["memory", "pids", "cpuacct", "cpu", "io"]
+
+
+def test_a_kernel_without_memory_gives_the_rest(host):
+    """cgroup_disable=memory: what --allow-missing cgroup then still gets."""
+    host.mount("v2", "cgroup2", "")
+    host.denied = {host.group("v2", "cpu pids")}
+    own = host.group("v2/own", "", "cpu pids", MINE)
+    found = at(host, "/own")
+    assert (found.bases, found.via) == ((cgroups.Base(own, ("pids", "cpu"), 2),), "leaf")
+    assert [name for name, _ in found.missing] == ["memory", "io"]
+
+
+def test_the_lowest_limit_around_is_known(tree):
+    tree.group("v2/outer", ALL, memory_max="1000\n", pids_max="max\n")
+    tree.group("v2/outer/own", ALL, memory_max="max\n", pids_max="7\n")
+    tree.group("v2/outer/own/shell", "", ALL, OTHERS, pids_max="3\n")
+    found = at(tree, "/outer/own/shell")
+    assert set(found.around) == {("memory.max", 1000, f"{tree.top}/v2/outer"), ("pids.max", 7, f"{tree.top}/v2/outer/own")}
+
+
+def test_a_mark_is_an_attribute_or_a_line_of_a_transient_unit(tmp_path, monkeypatch):
+    assert not cgroups._marked(str(tmp_path))
+    (tmp_path / "run-1.scope").write_text("[Scope]\nDelegate=yes\n")
+    (tmp_path / "run-2.scope").write_text("[Scope]\nDelegate=no\n")
+    (tmp_path / "run-3.scope").write_text("[Scope]\nDelegate=cpu pids\n")
+    assert [cgroups._says_delegate(f"{tmp_path}/run-{number}.scope") for number in (1, 2, 3, 4)] == [True, False, True, False]
+    monkeypatch.setattr(os, "getxattr", lambda path, name: b"1" if name == "user.delegate" else b"")
+    assert cgroups._marked(str(tmp_path))
+    monkeypatch.setattr(os, "getxattr", lambda path, name: b"0")
+    assert not cgroups._marked(str(tmp_path))
 
 
 @pytest.fixture
@@ -125,7 +248,7 @@ def test_version_1_by_the_own_group(version1):
     assert {(base.path.rpartition("/")[2], base.controllers, base.version) for base in found.bases} == {
         ("own", ("memory",), 1), ("own", ("pids",), 1), ("own", ("cpu", "cpuacct"), 1),
     }  # fmt: skip
-    assert found.missing == ()
+    assert [name for name, _ in found.missing] == ["io"]
 
 
 def test_version_1_by_a_folder_made_for_the_account(version1):
@@ -133,8 +256,8 @@ def test_version_1_by_a_folder_made_for_the_account(version1):
         version1.denied |= {f"{version1.top}/{names}", f"{version1.top}/{names}/own"}
     found = version1.discover()
     assert found.bases == ()
-    assert [name for name, _ in found.missing] == ["memory", "pids", "cpuacct", "cpu"]
-    assert "writable by this account" in dict(found.missing)["memory"]
+    assert [name for name, _ in found.missing] == ["memory", "pids", "cpuacct", "cpu", "io"]
+    assert "delegated to this account" in dict(found.missing)["memory"]
     for names in ("memory", "pids", "cpu,cpuacct"):
         version1.group(f"{names}/jailpy-1000")
     found = version1.discover()
@@ -146,7 +269,7 @@ def test_version_1_by_a_folder_made_for_the_account(version1):
 def test_version_1_without_a_controller(version1):
     version1.denied = {f"{version1.top}/pids", f"{version1.top}/pids/own"}
     found = version1.discover()
-    assert [name for name, _ in found.missing] == ["pids"]
+    assert [name for name, _ in found.missing] == ["pids", "io"]
     assert not found.has("pids")
     assert found.has("memory")
 
@@ -159,7 +282,7 @@ def test_hybrid_uses_both(version1):
     assert cgroups.Base(unified, (), 2) in found.bases
     assert found.has("memory")
     assert found.has("cpuacct")
-    assert found.missing == ()
+    assert [name for name, _ in found.missing] == ["io"]
 
 
 def test_a_mount_that_shows_a_part_of_the_hierarchy(host):
@@ -186,7 +309,7 @@ def test_other_filesystems_are_not_taken_for_cgroups(host):
     host.memberships = [("name=systemd", "/"), ("net_cls", "/")]
     found = host.discover()
     assert found.bases == ()
-    assert len(found.missing) == 4
+    assert len(found.missing) == 5
 
 
 def test_this_hosts_own_facts_are_consistent():

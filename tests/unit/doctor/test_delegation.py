@@ -1,5 +1,6 @@
 """Why there is no cgroup: told from the mounts and from what systemd made; the lines are taken by a shell."""
 
+import os
 import subprocess
 
 import pytest
@@ -16,6 +17,11 @@ HYBRID = [
     "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw",
 ]
 MANAGER = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service"
+OWN = "/sys/fs/cgroup/system.slice/judge.service"
+SCOPE = f"{MANAGER}/app.slice/run-1.scope"
+JUDGE = {"/proc/self/cgroup": "0::/system.slice/judge.service\n", f"{OWN}/cgroup.controllers": "cpu io memory pids\n"}
+SYSTEMD257 = {"/usr/lib/systemd/libsystemd-shared-257.so": ""}
+SYSTEMD252 = {f"/usr/lib/{os.uname().machine}-linux-gnu/systemd/libsystemd-shared-252.so": ""}
 OFFERS = {"/sys/fs/cgroup/cgroup.controllers": "cpuset cpu io memory pids\n"}
 
 
@@ -35,10 +41,16 @@ def facts(own=""):
         (OFFERS, "", VERSION2, "no systemd user session runs for uid 1000", "sudo loginctl enable-linger 1000"),
         ({**OFFERS, f"{MANAGER}/cgroup.controllers": "pids\n"}, "", VERSION2, "does not delegate the memory controller", "/etc/systemd/system/user@.service.d/zz-jailpy.conf"),
         ({**OFFERS, f"{MANAGER}/cgroup.controllers": "cpu memory pids\n"}, "", VERSION2, "no D-Bus socket", "dbus-user-session"),
-        ({**OFFERS, f"{MANAGER}/cgroup.controllers": "memory pids\n", "/run/user/1000/bus": ""}, "", VERSION2, "not delegated", "systemd-run --user --scope -p Delegate=yes"),
-        ({**OFFERS, "/proc/self/cgroup": "0::/system.slice/judge.service\n"}, "/sys/fs/cgroup/system.slice/judge.service", VERSION2, "other processes occupy", "DelegateSubgroup=main"),
-        (OFFERS, "/sys/fs/cgroup", VERSION2, "other processes occupy /sys/fs/cgroup,", "cgroup.subtree_control"),
-        (OFFERS, f"{MANAGER}/app.slice/run-1.scope", VERSION2, "other processes occupy", "systemd-run --user --scope"),
+        ({**OFFERS, f"{MANAGER}/cgroup.controllers": "memory pids\n", "/run/user/1000/bus": ""}, "", VERSION2, "does not belong to uid 1000", "systemctl restart user@1000"),
+        ({**OFFERS, f"{MANAGER}/cgroup.controllers": "memory pids\n", f"{MANAGER}/cgroup.procs": "", "/run/user/1000/bus": ""}, "", VERSION2, "not delegated", "systemd-run --user --scope -p Delegate=yes"),
+        ({**OFFERS, **JUDGE}, "", VERSION2, "no systemd user session runs for uid 1000", "judge.service is a service of your own, add to it: [Service] Delegate=yes DelegateSubgroup=main"),
+        ({**OFFERS, **JUDGE, **SYSTEMD257}, OWN, VERSION2, "other processes occupy", "DelegateSubgroup=main"),
+        ({**OFFERS, **JUDGE, **SYSTEMD252}, OWN, VERSION2, "systemd 254 has DelegateSubgroup=", f"cd {OWN} && mkdir -p main"),
+        ({**OFFERS, **JUDGE, f"{OWN}/cgroup.controllers": "cpu pids\n"}, OWN, VERSION2, "delegated without the memory controller", "/etc/systemd/system/judge.service.d/jailpy.conf"),
+        ({**OFFERS, "/run/systemd/system": None}, "/sys/fs/cgroup", VERSION2, "other processes occupy /sys/fs/cgroup,", "main/cgroup.procs"),
+        ({**OFFERS, **JUDGE}, "", READ_ONLY, "read-only", "ProtectControlGroups=no"),
+        ({**OFFERS, f"{SCOPE}/cgroup.controllers": "memory pids\n"}, SCOPE, VERSION2, "other processes occupy", "systemd-run --user --scope"),
+        ({**OFFERS, f"{SCOPE}/cgroup.controllers": "pids\n"}, SCOPE, VERSION2, "does not delegate the memory controller", "Delegate=cpu cpuset io memory pids"),
     ],
 )  # fmt: skip
 def test_the_cause_and_its_fix(host, changes, own, mounts, cause, fix):
@@ -46,6 +58,22 @@ def test_the_cause_and_its_fix(host, changes, own, mounts, cause, fix):
     found = delegation.no_cgroup(facts(own), mounts)
     assert cause in found.cause
     assert fix in "\n".join(found.lines())
+
+
+def test_root_beside_systemd_asks_the_system_bus(host):
+    host(OFFERS, uid=0)
+    found = delegation.no_cgroup(facts(), VERSION2)
+    assert "no D-Bus socket /run/dbus/system_bus_socket" in found.cause
+    assert "install -y dbus" in found.lines()[0]
+
+
+def test_io_alone_is_missing(host):
+    """A profile that limits io, on a host that gives the rest."""
+    host({**OFFERS, f"{MANAGER}/cgroup.controllers": "cpu memory pids\n"})
+    lacking = cgroups.CgroupFacts((), "", "scope", (("io", ""),))
+    found = delegation.no_cgroup(lacking, VERSION2)
+    assert found.cause == "systemd does not delegate the io controller to user sessions"
+    assert "Delegate=cpu cpuset io memory pids" in "\n".join(found.lines())
 
 
 def test_a_hierarchy_without_memory(host):
