@@ -145,7 +145,8 @@ def _no_manager(uid: int) -> Remedy:
     fix: tuple[Fix, ...] = (run(f"loginctl enable-linger {uid}", "then it runs from boot on, also without a login"),)
     unit = surroundings.unit()
     if unit:
-        fix += (advice(f"or, where {unit} is a service of your own, add to it: {' '.join(('[Service]', *_SUBGROUP))}"),)
+        settings = " ".join(_SUBGROUP if surroundings.systemd() >= _SUBGROUPS_SINCE else _SUBGROUP[:1])
+        fix += (advice(f"or, where {unit} is a service of your own, add to it: [Service] {settings}"),)
     return Remedy(f"no systemd user session runs for uid {uid}, and the caller's cgroup is not delegated to it", fix)
 
 

@@ -43,7 +43,7 @@ def facts(own=""):
         ({**OFFERS, f"{MANAGER}/cgroup.controllers": "cpu memory pids\n"}, "", VERSION2, "no D-Bus socket", "dbus-user-session"),
         ({**OFFERS, f"{MANAGER}/cgroup.controllers": "memory pids\n", "/run/user/1000/bus": ""}, "", VERSION2, "does not belong to uid 1000", "systemctl restart user@1000"),
         ({**OFFERS, f"{MANAGER}/cgroup.controllers": "memory pids\n", f"{MANAGER}/cgroup.procs": "", "/run/user/1000/bus": ""}, "", VERSION2, "not delegated", "systemd-run --user --scope -p Delegate=yes"),
-        ({**OFFERS, **JUDGE}, "", VERSION2, "no systemd user session runs for uid 1000", "judge.service is a service of your own, add to it: [Service] Delegate=yes DelegateSubgroup=main"),
+        ({**OFFERS, **JUDGE, **SYSTEMD257}, "", VERSION2, "no systemd user session runs for uid 1000", "judge.service is a service of your own, add to it: [Service] Delegate=yes DelegateSubgroup=main"),
         ({**OFFERS, **JUDGE, **SYSTEMD257}, OWN, VERSION2, "other processes occupy", "DelegateSubgroup=main"),
         ({**OFFERS, **JUDGE, **SYSTEMD252}, OWN, VERSION2, "systemd 254 has DelegateSubgroup=", f"cd {OWN} && mkdir -p main"),
         ({**OFFERS, **JUDGE, f"{OWN}/cgroup.controllers": "cpu pids\n"}, OWN, VERSION2, "delegated without the memory controller", "/etc/systemd/system/judge.service.d/jailpy.conf"),
