@@ -6,3 +6,50 @@ Public names are loaded lazily: importing the package costs nothing.
 from __future__ import annotations
 
 __version__ = "0.1.0"
+
+_NAMES = {
+    "CompletedRun": "jailpy.client.result",
+    "Launcher": "jailpy.client.launcher",
+    "Profile": "jailpy.client.profile",
+    "Running": "jailpy.client.running",
+    "run": "jailpy.client.launcher",
+    "run_async": "jailpy.client.launcher",
+    "CommandError": "jailpy.errors",
+    "HostError": "jailpy.errors",
+    "InternalError": "jailpy.errors",
+    "JailPyError": "jailpy.errors",
+    "LaunchError": "jailpy.errors",
+    "PayloadError": "jailpy.errors",
+    "ProfileError": "jailpy.errors",
+    "UsageError": "jailpy.errors",
+}
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jailpy.client.launcher import Launcher as Launcher
+    from jailpy.client.launcher import run as run
+    from jailpy.client.launcher import run_async as run_async
+    from jailpy.client.profile import Profile as Profile
+    from jailpy.client.result import CompletedRun as CompletedRun
+    from jailpy.client.running import Running as Running
+    from jailpy.errors import CommandError as CommandError
+    from jailpy.errors import HostError as HostError
+    from jailpy.errors import InternalError as InternalError
+    from jailpy.errors import JailPyError as JailPyError
+    from jailpy.errors import LaunchError as LaunchError
+    from jailpy.errors import PayloadError as PayloadError
+    from jailpy.errors import ProfileError as ProfileError
+    from jailpy.errors import UsageError as UsageError
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used."""
+    if name not in _NAMES:
+        raise AttributeError(f"module 'jailpy' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_NAMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Name what there is."""
+    return sorted([*globals(), *_NAMES])

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from jailpy.profile.model import Profile
     from jailpy.profile.overrides import Override
     from jailpy.supervisor.outcome import Outcome
+    from jailpy.supervisor.signals import Interrupts
 
 
 class Request(Frozen):
@@ -140,14 +141,18 @@ def _environment(profile: Profile) -> tuple[tuple[str, str], ...]:
     return tuple({**passed, **dict(profile.environment.set)}.items())
 
 
-def run(plan: Plan, get: tuple[tuple[str, str], ...], streams: tuple[int, int, int]) -> Result:
-    """Launch a plan, supervise it to its end, collect what was asked for. Raises LaunchError, HostError."""
+def run(
+    plan: Plan, get: tuple[tuple[str, str], ...], streams: tuple[int, int, int], signals: Interrupts | None = None
+) -> Result:
+    """Launch a plan, supervise it to its end, collect what was asked for. Raises LaunchError, HostError.
+
+    `signals` says who may end the run meanwhile: this process's own signals, where None is given.
+    """
     from jailpy.launcher import cold
-    from jailpy.supervisor.signals import Signals
 
     started_at = now()
     orders = _orders(get)
-    signals = Signals(streams[0] if plan.command.terminal and streams[0] >= 0 and os.isatty(streams[0]) else None)
+    signals = signals or _own_signals(plan, streams)
     try:
         jail = cold.launch(plan, _import_what_follows)
         try:
@@ -166,6 +171,12 @@ def run(plan: Plan, get: tuple[tuple[str, str], ...], streams: tuple[int, int, i
 
     report = record(plan, plan.command.argv, outcome, jail.verified, started_at, collected)
     return Result(plan, outcome, report, collected)
+
+
+def _own_signals(plan: Plan, streams: tuple[int, int, int]) -> Interrupts:
+    from jailpy.supervisor.signals import Signals
+
+    return Signals(streams[0] if plan.command.terminal and streams[0] >= 0 and os.isatty(streams[0]) else None)
 
 
 def _import_what_follows() -> None:

@@ -7,10 +7,12 @@ import os
 from jailpy.api import Request
 from jailpy.cli.options import OPTIONS
 from jailpy.errors import UsageError
-from jailpy.profile.values import clean_path, split_show
+from jailpy.profile.values import split_get, split_put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jailpy.cli.options import Parsed
     from jailpy.profile.merge import Override
 
@@ -29,8 +31,8 @@ def request(parsed: Parsed) -> Request:
         profile=parsed.last("profile", "strict"),
         overrides=tuple(override for name, value, spelling in parsed.given if (override := _override(name, value, spelling))),
         excused=_excused(parsed),
-        put=tuple(_pair(value) for value in parsed.all("put")),
-        get=tuple(_get(value) for value in parsed.all("get")),
+        put=tuple(_pair("--put", split_put, value) for value in parsed.all("put")),
+        get=tuple(_pair("--get", split_get, value) for value in parsed.all("get")),
         terminal=parsed.has("tty"),
     )
 
@@ -53,23 +55,11 @@ def _excused(parsed: Parsed) -> tuple[str, ...]:
     return names
 
 
-def _pair(value: str) -> tuple[str, str]:
+def _pair(option: str, split: Callable[[str], tuple[str, str]], value: str) -> tuple[str, str]:
     try:
-        source, destination = split_show(value)
+        return split(value)
     except ValueError as error:
-        raise UsageError(f"option --put {value}: expected {error}") from error
-    if ".." in destination.split("/"):
-        raise UsageError(f"option --put {value}: the destination must not hold ..")
-    return source, clean_path(destination) if destination else ""
-
-
-def _get(value: str) -> tuple[str, str]:
-    name, colon, destination = value.partition(":")
-    if not colon or not name or not destination:
-        raise UsageError(f"option --get {value}: expected NAME:DEST")
-    if name.startswith("/") or ".." in name.split("/"):
-        raise UsageError(f"option --get {value}: NAME is a path below the work folder")
-    return name, destination
+        raise UsageError(f"option {option} {value}: {error}") from error
 
 
 def _open_input(option: str, path: str) -> int:

@@ -89,6 +89,27 @@ def split_show(text: str) -> tuple[str, str]:
     return source, "/" + destination if colon else ""
 
 
+def split_put(text: str) -> tuple[str, str]:
+    """Split what is to be copied in, "SRC" or "SRC:DST". Raises ValueError."""
+    try:
+        source, destination = split_show(text)
+    except ValueError as error:
+        raise ValueError(f"expected {error}") from error
+    if ".." in destination.split("/"):
+        raise ValueError("the destination must not hold ..")
+    return source, clean_path(destination) if destination else ""
+
+
+def split_get(text: str) -> tuple[str, str]:
+    """Split what is to be collected, "NAME:DEST" with NAME below the work folder. Raises ValueError."""
+    name, colon, destination = text.partition(":")
+    if not colon or not name or not destination:
+        raise ValueError("expected NAME:DEST")
+    if name.startswith("/") or ".." in name.split("/"):
+        raise ValueError("NAME is a path below the work folder")
+    return name, destination
+
+
 def split_tmpfs(text: str) -> tuple[str, int | None]:
     """Split "DST" or "DST:SIZE" into both; None stands for a share of the one disk limit. Raises ValueError."""
     destination, colon, size = text.rpartition(":")

@@ -13,12 +13,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jailpy.launcher.cold import Jail
     from jailpy.profile.model import Limits
-    from jailpy.supervisor.signals import Signals
+    from jailpy.supervisor.signals import Interrupts
 
 _SIGXFSZ, _SIGSYS = 25, 31
 
 
-def supervise(jail: Jail, streams: tuple[int, int, int], escaped: tuple[bool, bool], signals: Signals) -> Outcome:
+def supervise(jail: Jail, streams: tuple[int, int, int], escaped: tuple[bool, bool], signals: Interrupts) -> Outcome:
     """Let a parked payload run between the caller's streams; return once nothing of it is alive.
 
     `streams` are the caller's descriptors (input -1 for none); `escaped` says which outputs are terminals.

@@ -13,9 +13,22 @@ from jailpy.kernel import process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Protocol
 
     from jailpy.launcher.cold import Jail
+
+    class Interrupts(Protocol):
+        """Who may end a run while it is watched: see `Signals`."""
+
+        sent: int
+
+        def fileno(self) -> int: ...
+        def attach(self, jail: Jail) -> None: ...
+        def take(self, jail: Jail) -> int: ...
+        def interrupted(self) -> bool: ...
+        def suspend(self, jail: Jail) -> None: ...
+        def close(self) -> None: ...
+
 
 _FORWARDED = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from jailpy.launcher.cold import Jail
     from jailpy.supervisor.folder import FolderWatch
-    from jailpy.supervisor.signals import Signals
+    from jailpy.supervisor.signals import Interrupts
     from jailpy.supervisor.streams import Input, Output
 
 _GRACE_S = 1.0
@@ -48,7 +48,7 @@ def _folder_watch(jail: Jail) -> FolderWatch | None:
 class Watch:
     """One run being watched. `cause` is why it was ended from outside, None where it ended by itself."""
 
-    def __init__(self, jail: Jail, outputs: list[Output], source: Input | None, signals: Signals) -> None:
+    def __init__(self, jail: Jail, outputs: list[Output], source: Input | None, signals: Interrupts) -> None:
         limits = jail.plan.profile.limits
         seccomp = jail.plan.profile.seccomp
         self.jail = jail

@@ -1,0 +1,88 @@
+"""Messages between client and server: a length, JSON, and descriptors (SCM_RIGHTS). Both ends. See unix(7).
+
+JSON escapes the surrogates that stand for bytes which are no UTF-8, so any argv crosses unchanged.
+"""
+
+from __future__ import annotations
+
+import _socket
+import array
+import json
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+    from typing import Any
+
+LARGEST = 64 << 20
+MOST_DESCRIPTORS = 64
+KILL, TERMINATE = b"K", b"T"
+_HEAD = 4
+
+
+class BrokenMessageError(Exception):
+    """The other end sent what is no message, or ended in the middle of one."""
+
+
+def send(connection: socket.socket, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
+    """Send one message. Raises OSError where the other end is gone, ValueError where it is too large."""
+    body = json.dumps(message).encode()
+    if len(body) > LARGEST or len(descriptors) > MOST_DESCRIPTORS:
+        raise ValueError(f"a message of {len(body)} bytes and {len(descriptors)} descriptors is too large")
+    data = len(body).to_bytes(_HEAD, "little") + body
+    rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
+    sent = connection.sendmsg([data], rights)
+    if sent < len(data):
+        connection.sendall(memoryview(data)[sent:])
+
+
+def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    """Receive one message and its descriptors (close-on-exec); None where the other end closed between two.
+
+    Raises BrokenMessageError, with no descriptor left open, and OSError.
+    """
+    head, descriptors = _first(connection)
+    try:
+        if not head and not descriptors:
+            return None
+        return _body(connection, head), descriptors
+    except BaseException:
+        for number in descriptors:
+            os.close(number)
+        raise
+
+
+def _body(connection: socket.socket, head: bytes) -> dict[str, Any]:
+    size = int.from_bytes(_rest(connection, head, _HEAD), "little")
+    if size > LARGEST:
+        raise BrokenMessageError(f"a message of {size} bytes")
+    try:
+        body = json.loads(_rest(connection, b"", size))
+    except ValueError as error:
+        raise BrokenMessageError(str(error)) from error
+    if not isinstance(body, dict):
+        raise BrokenMessageError("a message that is no object")
+    return body
+
+
+def _first(connection: socket.socket) -> tuple[bytes, list[int]]:
+    space = _socket.CMSG_SPACE(MOST_DESCRIPTORS * 4)
+    head, ancillary, _, _ = connection.recvmsg(_HEAD, space, _socket.MSG_CMSG_CLOEXEC)
+    found = array.array("i")
+    for level, kind, data in ancillary:
+        if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+            found.frombytes(data[: len(data) - len(data) % found.itemsize])
+    return head, list(found)
+
+
+def _rest(connection: socket.socket, data: bytes, size: int) -> bytes:
+    parts, missing = [data], size - len(data)
+    while missing:
+        part = connection.recv(min(missing, 1 << 20))
+        if not part:
+            raise BrokenMessageError("the other end closed in the middle of a message")
+        parts.append(part)
+        missing -= len(part)
+    return b"".join(parts)
