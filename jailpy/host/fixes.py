@@ -20,8 +20,8 @@ class Fix(Frozen):
     """One step of a remedy, of one of four kinds.
 
     ROOT: `text` is a command for root's shell. WRITE: `text` are the lines of the file `path`, and the command `load` puts
-    it into force. USER: a command for this account. ADVICE: a sentence. `then` says what a person
-    still does, or how often.
+    it into force. USER: a command for this account. ADVICE: a sentence. `then` is what a person
+    still does afterwards.
     """
 
     kind: str
@@ -33,7 +33,7 @@ class Fix(Frozen):
     def shown(self) -> list[str]:
         """Return the lines that this account pastes into its shell, or the sentence."""
         lines = {ROOT: _as_root, WRITE: _written}.get(self.kind, _as_it_is)(self)
-        return [*lines[:-1], f"{lines[-1]}   # {self.then}"] if self.then else lines
+        return [*lines[:-1], f"{lines[-1]}   # then: {self.then}"] if self.then else lines
 
 
 class Remedy(Frozen):
@@ -44,12 +44,17 @@ class Remedy(Frozen):
 
     def lines(self) -> list[str]:
         """Return the fix as lines to paste."""
-        return [line for step in self.fix for line in step.shown()]
+        return shown(self.fix)
 
     def hints(self) -> list[str]:
         """Return the fix in at most one line, as an error has room for."""
         lines = self.lines()
         return ["jailpy doctor prints the lines that mend it"] if len(lines) > 1 else lines
+
+
+def shown(fix: tuple[Fix, ...]) -> list[str]:
+    """Return the lines of a fix as this account pastes them."""
+    return [line for step in fix for line in step.shown()]
 
 
 def run(text: str, then: str = "") -> Fix:

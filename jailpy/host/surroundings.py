@@ -74,6 +74,12 @@ def container() -> str:
     return "service" if unit() else ""
 
 
+def around() -> str:
+    """Return what this runs inside in words, "" for a plain host."""
+    where = container()
+    return {"": "", "service": unit(), "jailpy": "a JailPy jail"}.get(where, f"a {where} container")
+
+
 def unit() -> str:
     """Return the system service that this process belongs to, "" where it is none."""
     for line in text("/proc/self/cgroup").splitlines():

@@ -16,7 +16,7 @@ from jailpy import __version__, api
 from jailpy.errors import CommandError, HostError, JailPyError, LaunchError
 from jailpy.frozen import Frozen
 from jailpy.host import delegation, facts, probe, remedies, surroundings
-from jailpy.host.fixes import Fix, Remedy, advice, by_user, quoted, run
+from jailpy.host.fixes import Fix, Remedy, advice, by_user, quoted, run, shown
 from jailpy.kernel import files
 from jailpy.profile.model import LAYERS
 from jailpy.profile.overrides import Override
@@ -33,13 +33,14 @@ _TRIED = {"no-new-privs": "no-new-privs", "capabilities": "capabilities", "rlimi
 
 
 class Finding(Frozen):
-    """One layer: `state` as in a report; `what` is the mechanism with what was seen of it, or the one cause of the gap."""
+    """One layer: `state` as in a report; `what` is the mechanism, or the one cause of the gap; `seen` what the kernel said."""
 
     layer: str
     required: bool
     state: str
     what: str
     fix: tuple[Fix, ...] = ()
+    seen: str = ""
 
     def report(self) -> dict[str, object]:
         """Return the JSON object."""
@@ -49,13 +50,17 @@ class Finding(Frozen):
             "required": self.required,
             "state": self.state,
             "mechanism": self.what if held else None,
+            "verified": self.seen or None,
             "cause": None if held else self.what,
-            "fix": [line for step in self.fix for line in step.shown()],
+            "fix": shown(self.fix),
         }
 
 
 class Diagnosis(Frozen):
-    """What doctor has to say. `starts`: the profile starts here, with every layer that it requires."""
+    """What doctor has to say. `starts`: the profile starts here, with every layer that it requires.
+
+    `failure` is why it does not where no layer is to blame.
+    """
 
     profile: str
     digest: str
@@ -63,6 +68,12 @@ class Diagnosis(Frozen):
     findings: tuple[Finding, ...]
     starts: bool
     conclusion: str
+    failure: Remedy | None = None
+
+    def gaps(self) -> list[tuple[str, str, tuple[Fix, ...]]]:
+        """Return where, why and the fix of everything that has one, and of what keeps the profile from starting."""
+        layers = [(found.layer, found.what, found.fix) for found in self.findings if found.fix]
+        return [*layers, ("launch", self.failure.cause, self.failure.fix)] if self.failure else layers
 
     def report(self) -> dict[str, object]:
         """Return the JSON object."""
@@ -72,6 +83,7 @@ class Diagnosis(Frozen):
             "profile": {"name": self.profile, "digest": self.digest},
             "host": dict(self.host),
             "layers": [finding.report() for finding in self.findings],
+            "failure": {"cause": self.failure.cause, "fix": shown(self.failure.fix)} if self.failure else None,
             "starts": self.starts,
             "conclusion": self.conclusion,
         }
@@ -94,10 +106,10 @@ def diagnose(profile: str = "strict") -> Diagnosis:
     findings = tuple(_finding(planned, examined) for planned in examined.plan.layers)
     missing = [found.layer for found in findings if found.required and found.state != "enforced"]
     starts = not missing and examined.error is None
+    failure = _advised(examined.error) if examined.error and not missing else None
     found = examined.plan.profile
-    return Diagnosis(
-        found.name, found.digest, _host(examined), findings, starts, _conclusion(found.name, findings, missing, examined)
-    )
+    conclusion = _conclusion(found.name, findings, missing, failure)
+    return Diagnosis(found.name, found.digest, _host(examined), findings, starts, conclusion, failure)
 
 
 def examine(profile: str) -> Examined:
@@ -139,6 +151,10 @@ def _missing_library(error: HostError) -> Remedy:
         return Remedy("pyseccomp is not installed: no filter can be made", (by_user(install) if own else run(install),))
     except RuntimeError:
         return remedies.libseccomp()
+    return _advised(error)
+
+
+def _advised(error: JailPyError) -> Remedy:
     return Remedy(error.message, tuple(advice(hint) for hint in error.hints))
 
 
@@ -171,12 +187,11 @@ def _finding(planned: Planned, examined: Examined) -> Finding:
         gap = _gap(planned, examined)
         return Finding(name, required, planned.state, gap.cause, gap.fix)
     if examined.error is None:
-        seen = examined.verified.get(name)
-        return Finding(name, required, "enforced", "; ".join(part for part in (planned.mechanism, seen) if part))
+        return Finding(name, required, "enforced", planned.mechanism, seen=examined.verified.get(name, ""))
     broken = _broken(name, examined)
     if broken:
         return Finding(name, required, "absent", broken.cause, broken.fix)
-    return Finding(name, required, "enforced", f"{planned.mechanism}; tried by itself")
+    return Finding(name, required, "enforced", planned.mechanism, seen="tried by itself")
 
 
 def _gap(planned: Planned, examined: Examined) -> Remedy:
@@ -196,7 +211,7 @@ def _broken(name: str, examined: Examined) -> Remedy | None:
     blamed = _by_trial(name, examined.trials)
     error = examined.error
     if blamed is None and isinstance(error, LaunchError) and error.layer == name and not _any_blamed(examined):
-        return Remedy(error.message, tuple(advice(hint) for hint in error.hints))
+        return _advised(error)
     return blamed
 
 
@@ -250,7 +265,7 @@ def _host(examined: Examined) -> tuple[tuple[str, str], ...]:
         ("kernel", os.uname().release),
         ("machine", host.machine),
         ("uid", str(host.euid)),
-        ("inside", surroundings.container() or "no container"),
+        ("inside", surroundings.around() or "no container"),
         ("landlock_abi", str(host.landlock_abi)),
         ("apparmor", "on" if host.apparmor else "off"),
         ("cgroups", "; ".join(groups) or "none"),
@@ -258,9 +273,9 @@ def _host(examined: Examined) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _conclusion(name: str, findings: tuple[Finding, ...], missing: list[str], examined: Examined) -> str:
+def _conclusion(name: str, findings: tuple[Finding, ...], missing: list[str], failure: Remedy | None) -> str:
     required = sum(found.required for found in findings)
-    if not missing and examined.error is None:
+    if not missing and failure is None:
         return f"{name} starts here: all {required} layers that it requires hold"
-    because = f"{', '.join(missing)} missing" if missing else str(examined.error)
+    because = failure.cause if failure else f"{', '.join(missing)} missing"
     return f"{name} does not start here (exec ends with 125): {because}"

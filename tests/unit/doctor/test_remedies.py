@@ -114,7 +114,7 @@ def test_masked_proc_is_named_with_what_covers_it(host):
         (0, errno.ENOSYS, "5.10.0-30-amd64", {}, "5.10.0-30-amd64 is too old", "5.19"),
         (0, errno.ENOSYS, "6.12.1", {}, "built without Landlock", "CONFIG_SECURITY_LANDLOCK"),
         (0, errno.ENOSYS, "6.12.1", {**FILTERED, "/.dockerenv": ""}, "docker container refuses Landlock", "docker run"),
-        (0, errno.EOPNOTSUPP, "6.12.1", {"/sys/kernel/security/lsm": "capability,yama,apparmor", "/usr/sbin/update-grub": ""}, "not switched on", "lsm=landlock,yama,apparmor\""),
+        (0, errno.EOPNOTSUPP, "6.12.1", {"/sys/kernel/security/lsm": "capability,yama,apparmor", "/usr/sbin/update-grub": ""}, "not switched on", 'lsm=landlock,yama,apparmor"'),
         (0, errno.EOPNOTSUPP, "6.12.1", {"/sys/kernel/security/lsm": "capability,selinux", "/usr/sbin/grubby": ""}, "not switched on", "grubby --update-kernel=ALL --args=lsm=landlock,selinux"),
         (0, errno.EOPNOTSUPP, "6.12.1", {}, "not switched on", "command line"),
     ],
@@ -133,7 +133,7 @@ def test_the_grub_file_adds_landlock_to_what_is_there(host):
     script = f'GRUB_CMDLINE_LINUX="quiet"\n{step.text}\nprintf %s "$GRUB_CMDLINE_LINUX"'
     done = subprocess.run(["sh", "-euc", script], check=True, capture_output=True, text=True)
     assert done.stdout == "quiet lsm=landlock,yama"
-    assert (step.path, step.load, step.then) == ("/etc/default/grub.d/zz-jailpy.cfg", "update-grub", "then reboot")
+    assert (step.path, step.load, step.then) == ("/etc/default/grub.d/zz-jailpy.cfg", "update-grub", "reboot")
 
 
 @pytest.mark.parametrize(
