@@ -110,4 +110,6 @@ def _as_root(fix: Fix) -> list[str]:
 def _written(fix: Fix) -> list[str]:
     sudo, path, folder = surroundings.sudo(), quoted(fix.path), fix.path.rpartition("/")[0]
     made = [] if surroundings.exists(folder) else [f"{sudo}mkdir -p {quoted(folder)}"]
-    return [*made, f"{' '.join(printed(fix))} | {sudo}tee {path} && {sudo}{fix.load}"]
+    simple = fix.text[:1].isalpha() and not {"\n", "\\"} & set(fix.text)  # what echo(1) prints as it is
+    text = f"echo {quoted(fix.text)}" if simple else " ".join(printed(fix))
+    return [*made, f"{text} | {sudo}tee {path} && {sudo}{fix.load}"]

@@ -13,6 +13,7 @@ from jailpy.host import surroundings
 from jailpy.host.fixes import Fix, Remedy, advice, quoted, run, sysctl, write
 
 _REFUSED = (errno.EPERM, errno.EACCES)
+_MEANT_FOR_MOUNTS = ("/proc/sys/fs/binfmt_misc", "/proc/fs/nfsd", "/proc/openprom")  # always empty: they mask nothing
 _APPARMOR = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
 _DEBIAN = "/proc/sys/kernel/unprivileged_userns_clone"
 _MOST = "/proc/sys/user/max_user_namespaces"
@@ -51,7 +52,7 @@ _GENERIC = "start JailPy outside of the sandbox that loaded the filter, or let i
 def no_user_namespace(number: int) -> Remedy:
     """Tell why a user namespace could not be made, from the errno and what the host shows. See user_namespaces(7)."""
     if number == errno.ENOSPC:
-        return too_many()
+        return too_many(_none_left())
     if _filter_refuses():
         return behind_filter("namespaces")
     if surroundings.text(_MOST) == "0":
@@ -66,6 +67,12 @@ def no_user_namespace(number: int) -> Remedy:
     if surroundings.chrooted():
         return Remedy("this process is in a chroot, where user namespaces are refused", (advice(_OUTSIDE),))
     return no_rights()
+
+
+def _none_left() -> str:
+    """Name the sysctl that forbids a kind of namespace; the one for user namespaces where none of them is 0."""
+    names = [f"user.max_{kind}_namespaces" for kind in ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup")]
+    return next((name for name in names if surroundings.text("/proc/sys/" + name.replace(".", "/")) == "0"), names[0])
 
 
 def no_rights() -> Remedy:
@@ -145,16 +152,25 @@ def apparmor_profile(path: str) -> Fix:
 
 def masked_proc() -> Remedy:
     """Tell what covers parts of /proc: a new procfs is refused where the one outside is not wholly visible."""
-    points = [line.split()[4] for line in surroundings.text("/proc/self/mountinfo").splitlines()]
-    covers = [point for point in points if point.startswith("/proc/")]
+    points = [surroundings.unescaped(line.split()[4]) for line in surroundings.text("/proc/self/mountinfo").splitlines()]
+    covers = [point for point in points if point.startswith("/proc/") and point not in _MEANT_FOR_MOUNTS]
     if not covers:
         return no_rights()
     named = ", ".join(covers[:3]) + (", ..." if len(covers) > 3 else "")
+    fix = (_uncovered(covers), advice("or do without /proc in the jail: --set filesystem.proc=none"))
+    return Remedy(f"/proc is masked around this process ({named}), so no new one may be mounted", fix)
+
+
+def _uncovered(covers: list[str]) -> Fix:
     options = {"docker": "docker run --security-opt systempaths=unconfined", "podman": "podman run --security-opt unmask=ALL"}
     where = surroundings.container()
-    uncover = f"start the container with: {options[where]}" if where in options else _OPENED.get(where, "uncover it")
-    fix = f"{uncover}; or do without /proc in the jail: --set filesystem.proc=none"
-    return Remedy(f"/proc is masked around this process ({named}), so no new one may be mounted", (advice(fix),))
+    if where in options:
+        return advice(f"start the container with: {options[where]}")
+    if where == "service":
+        return service_drop_in(surroundings.unit(), ("ProtectKernelTunables=no", "ProtectKernelLogs=no", "ProtectProc=default"))
+    if where or surroundings.nested():
+        return opened()
+    return run(f"umount {' '.join(map(quoted, reversed(covers)))}")
 
 
 def landlock(version: int, number: int) -> Remedy:
@@ -163,8 +179,7 @@ def landlock(version: int, number: int) -> Remedy:
         return Remedy(f"{surroundings.kernel()} has Landlock ABI {version}; 2 is needed", (advice("use Linux 5.19 or newer"),))
     if number == errno.EOPNOTSUPP:
         return Remedy("Landlock is built into this kernel and not switched on at boot (lsm=)", (_boot_with_landlock(),))
-    release = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2] if part.isdecimal())
-    if release < (5, 19):
+    if surroundings.release() < (5, 19):
         return Remedy(f"{surroundings.kernel()} is too old for Landlock ABI 2", (advice("use Linux 5.19 or newer"),))
     if surroundings.filtered():
         return behind_filter("Landlock")
@@ -188,7 +203,7 @@ def notification(number: int) -> Remedy:
     if number == errno.EBUSY:
         cause = "a sandbox around this process already answers its system calls, and there can be one only"
         return Remedy(cause, (opened(),))
-    if surroundings.filtered() and number in (*_REFUSED, errno.ENOSYS):
+    if surroundings.filtered() and (number in (*_REFUSED, errno.ENOSYS) or surroundings.release() >= (5, 5)):
         return behind_filter("further filters")
     fix = "use Linux 5.5 or newer, with CONFIG_SECCOMP_FILTER"
     return Remedy(f"{surroundings.kernel()} has no seccomp user notification", (advice(fix),))

@@ -108,6 +108,18 @@ def kernel() -> str:
     return f"Linux {os.uname().release}"
 
 
+def release() -> tuple[int, ...]:
+    """Return the first two numbers of the kernel's release."""
+    return tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2] if part.isdecimal())
+
+
+def unescaped(path: str) -> str:
+    """Return a path of mountinfo as it is: space, tab, newline and backslash stand there in octal (proc_pid_mountinfo(5))."""
+    for code in (" ", "\t", "\n", "\\"):
+        path = path.replace(f"\\{ord(code):03o}", code)
+    return path
+
+
 def _os_release() -> dict[str, str]:
     lines = (text("/etc/os-release") or text("/usr/lib/os-release")).splitlines()
     return {name: value.strip("\"'") for name, equals, value in (line.partition("=") for line in lines) if equals}

@@ -250,7 +250,8 @@ def _namespace(name: str, trials: dict[str, int]) -> Remedy | None:
         return remedies.no_rights()
     if name == "mount" and trials["tmpfs"]:
         return remedies.old_kernel()
-    return remedies.masked_proc() if name == "mount" and trials["proc"] in _REFUSED else None
+    masked = name == "mount" and trials["proc"] in _REFUSED and not trials["pid"]  # without a pid namespace it says nothing
+    return remedies.masked_proc() if masked else None
 
 
 def _words(name: str, trials: dict[str, int]) -> str:
