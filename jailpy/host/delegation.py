@@ -38,8 +38,9 @@ def no_cgroup(facts: CgroupFacts, mounts: list[str]) -> Remedy:
     missing = _NEEDED & lacking or {"io"} & lacking
     old = [one for one in found if one[3] == 1 and missing & set(one[2])]
     new = [one for one in found if one[3] == 2]
-    if _read_only(mounts, (old or new or found)[0][0]):
-        return Remedy("cgroups are mounted read-only here", (_writable(),))
+    point = (old or new or found)[0][0]
+    if _read_only(mounts, point):
+        return Remedy("cgroups are mounted read-only here", (_writable(point),))
     if old:
         return _version1(found)
     offered = surroundings.text(f"{new[0][0]}/cgroup.controllers").split() if new else []
@@ -51,11 +52,13 @@ def no_cgroup(facts: CgroupFacts, mounts: list[str]) -> Remedy:
     return _too_few(facts.own, sorted(short), new[0][0]) if short else _occupied(facts.own, new[0][0])
 
 
-def _writable() -> Fix:
+def _writable(point: str) -> Fix:
     """Tell how cgroups become writable in what this process runs inside."""
     where = surroundings.container()
     if where == "service":
         return service_drop_in(surroundings.unit(), ("ProtectControlGroups=no",))
+    if not where and not surroundings.nested():
+        return run(f"mount -o remount,rw {quoted(point)}")
     return advice(_WRITABLE.get(where, "let the sandbox around this process mount /sys/fs/cgroup writable"))
 
 
@@ -142,7 +145,7 @@ def _not_delegated(point: str, missing: frozenset[str] | set[str]) -> Remedy:
 
 def _no_manager(uid: int) -> Remedy:
     """Cron, a service with User=, and sudo start programs without a session."""
-    fix: tuple[Fix, ...] = (run(f"loginctl enable-linger {uid}", "then it runs from boot on, also without a login"),)
+    fix: tuple[Fix, ...] = (run(f"loginctl enable-linger {uid}", "it runs from boot on, also without a login"),)
     unit = surroundings.unit()
     if unit:
         settings = " ".join(_SUBGROUP if surroundings.systemd() >= _SUBGROUPS_SINCE else _SUBGROUP[:1])

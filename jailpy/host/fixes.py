@@ -20,8 +20,8 @@ class Fix(Frozen):
     """One step of a remedy, of one of four kinds.
 
     ROOT: `text` is a command for root's shell. WRITE: `text` are the lines of the file `path`, and the command `load` puts
-    it into force. USER: a command for this account. ADVICE: a sentence. `then` is what a person
-    still does afterwards.
+    it into force. USER: a command for this account. ADVICE: a sentence. `then` is a remark; one
+    that begins with "then" is what a person still does afterwards.
     """
 
     kind: str
@@ -33,7 +33,7 @@ class Fix(Frozen):
     def shown(self) -> list[str]:
         """Return the lines that this account pastes into its shell, or the sentence."""
         lines = {ROOT: _as_root, WRITE: _written}.get(self.kind, _as_it_is)(self)
-        return [*lines[:-1], f"{lines[-1]}   # then: {self.then}"] if self.then else lines
+        return [*lines[:-1], f"{lines[-1]}   # {self.then}"] if self.then else lines
 
 
 class Remedy(Frozen):

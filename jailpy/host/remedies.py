@@ -120,7 +120,7 @@ def behind_filter(what: str) -> Remedy:
 def service_drop_in(unit: str, settings: tuple[str, ...]) -> Fix:
     """Change settings of a systemd service in a file of their own (systemd.unit(5))."""
     path = f"/etc/systemd/system/{unit}.d/jailpy.conf"
-    return write(path, ("[Service]", *settings), "systemctl daemon-reload", f"systemctl restart {quoted(unit)}")
+    return write(path, ("[Service]", *settings), "systemctl daemon-reload", f"then: systemctl restart {quoted(unit)}")
 
 
 def too_many(name: str = "user.max_user_namespaces") -> Remedy:
@@ -189,7 +189,7 @@ def landlock(version: int, number: int) -> Remedy:
 def _boot_with_landlock() -> Fix:
     present = surroundings.text("/sys/kernel/security/lsm") or "yama,apparmor,bpf"
     names = ",".join(name for name in present.split(",") if name != "capability")
-    argument, then = f"lsm=landlock,{names}", "reboot"
+    argument, then = f"lsm=landlock,{names}", "then reboot"
     if surroundings.exists("/usr/sbin/grubby"):
         return run(f"grubby --update-kernel=ALL --args={quoted(argument)}", then)
     if surroundings.exists("/usr/sbin/update-grub"):

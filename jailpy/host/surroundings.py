@@ -84,9 +84,9 @@ def unit() -> str:
     """Return the system service that this process belongs to, "" where it is none."""
     for line in text("/proc/self/cgroup").splitlines():
         if line.startswith(("0::", "1:name=systemd:")) and "/user@" not in line:
-            name = line.rpartition("/")[2]
-            if name.endswith(".service"):
-                return name
+            names = [name for name in line.split("/") if name.endswith(".service")]  # a subgroup may follow (DelegateSubgroup=)
+            if names:
+                return names[-1]
     return ""
 
 

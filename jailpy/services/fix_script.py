@@ -60,10 +60,13 @@ def _lines(step: Fix, uid: str) -> list[str]:
     if step.kind == fixes.USER:
         return _left(f"as uid {uid}: {step.text}{f' ({step.then})' if step.then else ''}")
     lines = _written(step) if step.kind == fixes.WRITE else _command(step.text)
-    return [*lines, *(_left(step.then) if step.then else [])]
+    if step.then.startswith("then"):
+        return [*lines, *_left(step.then.removeprefix("then").lstrip(": "))]
+    return [*lines, f"# {escape.line(step.then)}"] if step.then else lines
 
 
 def _left(text: str) -> list[str]:
+    """Name what is left to people, to those who read the script and to those who only run it."""
     return [f"# {escape.line(text)}", f"echo {fixes.quoted('still to do: ' + escape.line(text))}"]
 
 

@@ -43,7 +43,7 @@ def carried_out(text, folder, uid=0):
 
 def test_a_file_is_written_and_loaded(tmp_path):
     found = diagnosis(
-        gap("user", "no", write(f"{tmp_path}/new/a.conf", ("[A b]", "c = 'd'"), "sysctl -p a.conf", "log in again"))
+        gap("user", "no", write(f"{tmp_path}/new/a.conf", ("[A b]", "c = 'd'"), "sysctl -p a.conf", "then log in again"))
     )
     done = carried_out(taken(script(found)), tmp_path)
     assert (done.returncode, done.stderr) == (0, "")

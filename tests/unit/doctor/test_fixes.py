@@ -13,11 +13,11 @@ from jailpy.host.fixes import Remedy, advice, by_user, run, sysctl, write
     [
         (run("umount /proc/irq"), 1000, ["sudo umount /proc/irq"]),
         (run("umount /proc/irq"), 0, ["umount /proc/irq"]),
-        (run("cd /x && echo a >b", "reboot"), 1000, ["sudo sh -c 'cd /x && echo a >b'   # then: reboot"]),
+        (run("cd /x && echo a >b", "reboot"), 1000, ["sudo sh -c 'cd /x && echo a >b'   # reboot"]),
         (run("cd /x && echo a >b"), 0, ["cd /x && echo a >b"]),
         (run("for a in b; do\n    c\ndone"), 1000, ["sudo sh -c 'for a in b; do", "    c", "done'"]),
         (write("/etc/a", ("b",), "load a"), 1000, ["echo b | sudo tee /etc/a && sudo load a"]),
-        (write("/etc/a b", ("c", "d e"), "load a", "log in"), 0, ["printf '%s\\n' c 'd e' | tee '/etc/a b' && load a   # then: log in"]),
+        (write("/etc/a b", ("c", "d e"), "load a", "log in"), 0, ["printf '%s\\n' c 'd e' | tee '/etc/a b' && load a   # log in"]),
         (write("/new/a", ("b",), "load a"), 1000, ["sudo mkdir -p /new", "echo b | sudo tee /new/a && sudo load a"]),
         (by_user("systemd-run --user"), 1000, ["systemd-run --user"]),
         (advice("start it outside"), 1000, ["start it outside"]),
