@@ -43,6 +43,9 @@ def no_cgroup(facts: CgroupFacts, mounts: list[str]) -> Remedy:
         return Remedy("cgroups are mounted read-only here", (_writable(point),))
     if old:
         return _version1(found)
+    if "io" in missing and any(version == 1 for _, _, _, version in found):
+        boot = advice("boot with systemd.unified_cgroup_hierarchy=1 on the kernel's command line, or leave limits.io off")
+        return Remedy("limits.io needs cgroup version 2, and this host's controllers are with version 1", (boot,))
     offered = surroundings.text(f"{new[0][0]}/cgroup.controllers").split() if new else []
     if not missing <= set(offered):
         return _switched_off(sorted(missing - set(offered)))

@@ -76,6 +76,12 @@ def test_io_alone_is_missing(host):
     assert "Delegate=cpu cpuset io memory pids" in "\n".join(found.lines())
 
 
+def test_io_on_version_1(host):
+    host({"/sys/fs/cgroup/unified/cgroup.controllers": "\n"})
+    lacking = cgroups.CgroupFacts((), "", "", (("io", ""),))
+    assert "limits.io needs cgroup version 2" in delegation.no_cgroup(lacking, HYBRID).cause
+
+
 def test_a_hierarchy_without_memory(host):
     """Linux 6.12 of Debian 13 has no memory controller for version 1: folders there would not bring it."""
     host({"/sys/fs/cgroup/unified/cgroup.controllers": "\n"})

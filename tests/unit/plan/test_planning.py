@@ -203,6 +203,38 @@ def test_limits_become_the_kernels_files(host, groups, files):
     assert written == files, "one process more than asked for: init"
 
 
+def test_io_is_limited_on_each_device(host):
+    shown = COMMAND.replace(devices=("8:0", "253:0"), without_device=("/nfs (nfs4)",))
+    made = plan(host, 'limits.io="1M"', command=shown)
+    values = [step.value for step in made.steps if isinstance(step, cgroups.SetCgroupLimit) and step.file == "io.max"]
+    assert values == ["8:0 rbps=1048576 wbps=1048576", "253:0 rbps=1048576 wbps=1048576"]
+    assert layer(made, "cgroup").notes == ("io: no block device to limit behind /nfs (nfs4)",)
+    assert "io.max" not in {step.file for step in plan(host, command=shown).steps if isinstance(step, cgroups.SetCgroupLimit)}
+    few = CgroupFacts((Base("/x", ("memory", "pids", "cpu"), 2),), "", "", (("io", "nobody gives io"),))
+    refused = compile_plan(profile('limits.io="1M"'), host.replace(cgroups=few), shown)
+    assert isinstance(refused, Rejection)
+    assert [need.what for need in refused.needs] == ["the io controller"]
+
+
+def test_a_tighter_limit_around_is_told(host):
+    around = (("memory.max", 1 << 20, "/sys/fs/cgroup/outer"), ("pids.max", 5000, "/sys/fs/cgroup/outer"))
+    made = plan(host.replace(cgroups=V2.replace(around=around)))
+    assert layer(made, "cgroup").notes == (
+        "memory.max of /sys/fs/cgroup/outer is 1048576: lower than this profile's limit, for all that runs in there together",
+    )
+    assert layer(plan(host), "cgroup").notes == ()
+
+
+@pytest.mark.parametrize(("via", "kind"), [("scope", "EnterScope"), ("leaf", "EnterLeaf"), ("enable", "EnableControllers")])
+def test_the_way_to_a_delegated_group_comes_first(host, via, kind):
+    made = plan(host.replace(cgroups=V2.replace(via=via)))
+    assert type(made.steps[0]).__name__ == kind
+    assert made.steps[0].controllers == ("memory", "pids", "cpu", "io")
+    assert not any(
+        isinstance(step, (cgroups.EnterScope, cgroups.EnterLeaf, cgroups.EnableControllers)) for step in plan(host).steps
+    )
+
+
 def test_cpus_without_a_controller_are_by_affinity(host):
     few = CgroupFacts((Base("/x", ("memory", "pids"), 2),), "", "", (("cpu", "no"),))
     made = plan(host.replace(cgroups=few), "limits.cpus=1.0")
