@@ -60,7 +60,8 @@ def expose_to_oom_killer(init: int) -> None:
 
 
 def kill(jail: Jail) -> None:
-    """Kill init, and with it the pid namespace."""
+    """Kill the cgroup at once where the kernel can, and init, and with it the pid namespace."""
+    jail.groups.kill()
     try:
         process.pidfd_send_signal(jail.pidfd, _signal.SIGKILL)
     except ProcessLookupError:

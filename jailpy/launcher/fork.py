@@ -13,7 +13,7 @@ import time
 from jailpy import child
 from jailpy.child import plain
 from jailpy.errors import LaunchError
-from jailpy.kernel import process
+from jailpy.kernel import files, process
 from jailpy.launcher import failure
 from jailpy.launcher.clone import expose_to_oom_killer
 from jailpy.launcher.work import WorkFolder
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jailpy.launcher.cold import Jail
 
 _BURIAL_S = 2.0
+_ENDED = ("Z", "X")
 
 
 def prepare(jail: Jail) -> None:
@@ -49,10 +50,11 @@ def _see_that_nobody_is(uid: int) -> None:
     """Refuse a uid that a process has: everything of that uid is killed after the run."""
     for name in os.listdir("/proc") if uid else ():
         try:
-            if name.isdecimal() and os.stat(f"/proc/{name}").st_uid == uid:
-                raise OSError(errno.EBUSY, f"uid {uid} is that of process {name}")
-        except FileNotFoundError:
+            taken = name.isdecimal() and os.stat(f"/proc/{name}").st_uid == uid and _stat(name)[0] not in _ENDED
+        except (FileNotFoundError, ProcessLookupError):
             continue  # ended since the listing
+        if taken:
+            raise OSError(errno.EBUSY, f"uid {uid} is that of process {name}")
 
 
 def start(jail: Jail, state: Child) -> None:
@@ -79,7 +81,10 @@ def after(jail: Jail) -> None:
 
 
 def kill(jail: Jail) -> None:
-    """Kill the payload's process group, and tell init to kill what is left and to end; before it listens, kill it."""
+    """Kill the payload's process group, and tell init to kill what is left and to end; before it listens, kill it.
+
+    Not by cgroup.kill, which would kill init too, and leave the rest for others to reap.
+    """
     try:
         if not jail.payload:
             process.pidfd_send_signal(jail.pidfd, _signal.SIGKILL)
@@ -107,10 +112,14 @@ def _any_left(group: int) -> bool:
     """Say whether a process of a group is there that has not ended: kill(2) finds zombies as well."""
     for name in os.listdir("/proc"):
         try:
-            with open(f"/proc/{name}/stat", "rb") as file:
-                state, _, found = file.read().rpartition(b")")[2].split()[:3]
-        except (OSError, ValueError):
-            continue
-        if int(found) == group and state not in (b"Z", b"X"):
+            found = _stat(name) if name.isdecimal() else ["X", "", ""]
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # ended since the listing
+        if found[2] == str(group) and found[0] not in _ENDED:
             return True
     return False
+
+
+def _stat(pid: str) -> list[str]:
+    """Return state, parent and process group (proc_pid_stat(5)). Raises OSError."""
+    return files.read(f"/proc/{pid}/stat").rpartition(")")[2].split()[:3]

@@ -13,8 +13,9 @@ import sys
 from jailpy import __version__, api
 from jailpy.errors import HostError
 from jailpy.frozen import Frozen
+from jailpy.plan.shape import NAMESPACES
 from jailpy.profile.overrides import Override
-from jailpy.services.attacks import ATTACKS, TAKE_MEMORY, TAKE_PROCESSES, Answer, Attack, parse
+from jailpy.services.attacks import TAKE_MEMORY, TAKE_PROCESSES, Answer, Attack, chosen, parse
 from jailpy.services.attacks.inapplicable import reason
 from jailpy.services.attacks.scene import SHOWN, Scene, works
 
@@ -99,6 +100,7 @@ class _Bench:
         self._tell = tell
         self._python, self._overrides = _interpreter()
         self._missing: tuple[str, ...] = ()
+        self._plain = False
         self._scene = Scene(self._python)
 
     def run(self) -> Selftest:
@@ -112,19 +114,20 @@ class _Bench:
         self._tell("starting the jail")
         plan, states = self._start()
         self._scene.start_decoy()
-        attacks = [attack for attack in ATTACKS if states[attack.layer] in _IN_FORCE]
+        attacks = [attack for attack in chosen(self._plain, plan.host.real_root) if states[attack.layer] in _IN_FORCE]
         reasons = {attack.name: reason(attack, plan, self._scene.folder) for attack in attacks}
         wanted = tuple(attack.name for attack in attacks if not reasons[attack.name])
         self._tell("attacking the jail")
         jail = self._attack(plan, wanted, ())
         self._tell("attacking each layer alone")
-        alone = self._attack(plan, wanted, _without(_BARE))
+        alone = {} if self._plain else self._attack(plan, wanted, _without(_BARE))
         controls = {"bare": alone}
         for kind in CONTROLS:
             self._tell(f"positive controls: {kind}")
             names = tuple(attack.name for attack in attacks if attack.control == kind and attack.name in wanted)
             controls[kind] = parse(self._scene.outside(kind, self._wanted(plan, names, inside=False)), names)
-        results = [_judge(attack, jail, alone, controls, reasons[attack.name]) for attack in attacks]
+        judge = _judge_plain if self._plain else _judge
+        results = [judge(attack, jail, alone, controls, reasons[attack.name]) for attack in attacks]
         results += self._cgroup(plan, states["cgroup"])
         layers = tuple((name, state, _layer_held(name, state, results)) for name, state in states.items())
         return Selftest(plan.profile.name, layers, self._missing, tuple(results))
@@ -132,23 +135,35 @@ class _Bench:
     def _start(self) -> tuple[Plan, dict[str, str]]:
         """Start the jail once with nothing to do: what is missing is excused and told, the rest is what to attack."""
         try:
-            plan = self._plan((self._python, "--version"), ())
+            plan = self._first_plan()
         except HostError as error:
             self._missing = tuple(dict.fromkeys(str(need.layer) for need in error.needs))  # type: ignore[attr-defined]
             if not self._missing:
                 raise
-            plan = self._plan((self._python, "--version"), ())
+            plan = self._first_plan()
         layers = _launch(plan)[0].report["layers"]
         return plan, {layer["name"]: layer["state"] for layer in layers}  # type: ignore[attr-defined]
 
+    def _first_plan(self) -> Plan:
+        """Plan with nothing shown, to learn whether there are namespaces, and then with the scene's file."""
+        argv = (self._python, "--version")
+        bare = api.plan(api.Request(argv, self._profile, self._overrides, self._missing))
+        self._plain = not NAMESPACES.intersection(layer.name for layer in bare.layers if layer.state == "enforced")
+        if self._plain:
+            self._scene.open_to_all()
+        return self._plan(argv, ())
+
     def _plan(self, argv: tuple[str, ...], overrides: tuple[Override, ...]) -> Plan:
-        show = Override("filesystem.ro", [f"{self._scene.shown}:{SHOWN}"], "selftest")
+        show = Override("filesystem.ro", [self._scene.shown + ("" if self._plain else f":{SHOWN}")], "selftest")
         request = api.Request(argv, self._profile, (*self._overrides, show, *overrides), self._missing)
         return api.plan(request)
 
     def _wanted(self, plan: Plan, names: tuple[str, ...], inside: bool) -> dict[str, object]:
         limits = plan.profile.limits
         facts = self._scene.facts(inside, plan.profile.filesystem.workdir)
+        if self._plain:
+            own: dict[str, object] = {"shown": self._scene.shown, "bounding": plan.host.real_root}
+            facts = {**facts, **own, **({"folder": ".", "landlock": "../canary"} if inside else {})}
         return {"scene": {**facts, "open_files": limits.open_files, "file_size": limits.file_size}, "attacks": names}
 
     def _attack(self, plan: Plan, names: tuple[str, ...], overrides: tuple[Override, ...]) -> dict[str, Answer]:
@@ -236,6 +251,25 @@ def _judge(
         held, why = False, "not refused"
     apart = "" if attack.control == "bare" else _seen(own)
     return Result(attack, held, _seen(inside), apart, _seen(control), why)
+
+
+def _judge_plain(
+    attack: Attack,
+    jail: dict[str, Answer],
+    alone: dict[str, Answer],
+    controls: dict[str, dict[str, Answer]],
+    why: str,
+) -> Result:
+    """Weigh an attack on a jail without namespaces, where no layer stands alone.
+
+    What a container around all of this refuses too shows nothing, and is not counted.
+    """
+    control = controls[attack.control].get(attack.name)
+    if not why and attack.layer in ("seccomp", "capabilities") and (control is None or control.refused):
+        seen = control.seen if control else "no answer"
+        return Result(attack, None, _seen(jail.get(attack.name)), "", seen, "refused outside of the jail as well")
+    result = _judge(attack, jail, jail, controls, why)
+    return result.replace(alone="")
 
 
 def _seen(answer: Answer | None) -> str:

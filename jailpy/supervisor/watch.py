@@ -113,7 +113,6 @@ class Watch:
         """End the run, for the first cause that asks."""
         if self.cause is None:
             self.cause = Cause(verdict, evidence)
-        self.jail.groups.kill()
         self.jail.kill()
 
     def _channel(self) -> int:

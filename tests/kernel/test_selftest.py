@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from jailpy.services.attacks import ATTACKS, PROGRAM, TAKE_MEMORY, TAKE_PROCESSES, parse
+from jailpy.services.attacks import ATTACKS, PROGRAM, TAKE_MEMORY, TAKE_PROCESSES, chosen, parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-EVERY = {attack.name for attack in (*ATTACKS, TAKE_MEMORY, TAKE_PROCESSES)}
+EVERY = {attack.name for attack in (*ATTACKS, *chosen(True, False), TAKE_MEMORY, TAKE_PROCESSES)}
 IN_FORCE = ("enforced", "degraded")
 SABOTAGE = """
 import sys
@@ -65,7 +65,7 @@ def judged(done):
     return found, layers, {attack["attack"]: attack for attack in found["attacks"]}
 
 
-@pytest.mark.parametrize("profile", ["strict", "grade", "build", "plugin", "observe"])
+@pytest.mark.parametrize("profile", ["strict", "grade", "build", "plugin", "observe", "strict-nonamespaces"])
 def test_every_layer_in_force_holds(profile):
     found, layers, attacks = judged(run("--json", "-p", profile))
     in_force = {name for name, layer in layers.items() if layer["state"] in IN_FORCE}
@@ -75,6 +75,27 @@ def test_every_layer_in_force_holds(profile):
     for attack in attacks.values():
         assert attack["held"] or attack["reason"], attack
         assert attack["held"] is None or attack["control"], attack
+
+
+@pytest.mark.root
+def test_grade_container_holds():
+    test_every_layer_in_force_holds("grade-container")
+
+
+@pytest.mark.parametrize(
+    ("code", "layer", "attack"),
+    [
+        (SABOTAGE.format(step="plain.RestrictInPlace"), "landlock", "list_host_folder"),
+        (NOT_OUR_FILTER, "seccomp", "leave_process_group"),
+    ],
+)
+def test_what_stands_in_for_namespaces_is_attacked_too(code, layer, attack):
+    code = code.replace("from jailpy.steps import mounts, process", "import jailpy.child.plain; from jailpy.steps import plain")
+    code = code.replace('["selftest", "--json"]', '["selftest", "--json", "-p", "strict-nonamespaces"]')
+    found, layers, attacks = judged(run(code=code))
+    assert not found["held"]
+    assert layers[layer]["held"] is False
+    assert attacks[attack]["reason"] == "not refused"
 
 
 def test_strict_leaves_nothing_unproven():

@@ -62,8 +62,34 @@ ATTACKS = (
     Attack("rlimits", "open_many_files", "open more files than limits.open_files", "outside"),
     Attack("rlimits", "write_large_file", "write a file larger than limits.file_size", "outside"),
 )
+# Without namespaces these layers do what namespaces do elsewhere, and only what is claimed is attacked.
+_STAND_INS = (
+    Attack("landlock", "read_host_file", "read a file of the host", "outside"),
+    Attack("landlock", "list_host_folder", "list a folder of the host", "outside"),
+    Attack("landlock", "write_shown_file", "write to a file that is shown read-only", "outside"),
+    Attack("landlock", "execute_copied_program", "execute a program that it wrote", "outside"),
+    Attack("landlock", "find_host_process", "signal a process of the host", "outside"),
+    Attack("landlock", "read_environments", "read another process's environment", "outside"),
+    Attack("seccomp", "connect_to_loopback", "connect to a listener on the host's loopback", "outside"),
+    Attack("seccomp", "connect_to_abstract_socket", "connect to an abstract socket of the host", "outside"),
+    Attack("seccomp", "find_shared_memory", "find System V shared memory of the host", "outside"),
+    Attack("seccomp", "nest_user_namespace", "make a user namespace", "outside", "unshare"),
+    Attack("seccomp", "leave_process_group", "leave the process group that is killed", "outside"),
+    Attack("seccomp", "slow_host_process", "lower the priority of a process of the host", "outside"),
+    Attack("seccomp", "open_host_file_to_others", "change the mode of a file of the host", "outside"),
+)
+_LAYERS_OF_NAMESPACES = ("user", "mount", "pid", "net", "ipc", "uts", "cgroup-ns")
 TAKE_MEMORY = Attack("cgroup", "take_memory", "take more memory than limits.memory", "outside")
 TAKE_PROCESSES = Attack("cgroup", "take_processes", "have more processes than limits.processes", "outside")
+
+
+def chosen(plain: bool, root: bool) -> tuple[Attack, ...]:
+    """Return the attacks on a jail; on one without namespaces (`plain`) controls run outside, where root has its rights."""
+    if not plain:
+        return ATTACKS
+    controls = {"bare": "outside", "namespaces": "outside" if root else "namespaces"}
+    own = [attack for attack in ATTACKS if attack.layer not in _LAYERS_OF_NAMESPACES]
+    return (*(attack.replace(control=controls.get(attack.control, attack.control)) for attack in own), *_STAND_INS)
 
 
 class Answer(Frozen):

@@ -22,7 +22,7 @@ def reason(attack: Attack, plan: Plan, folder: str) -> str:
     if attack.name in _EXECUTING:
         return _executing(plan, folder)
     if attack.layer == "no-new-privs":
-        return _no_new_privs(attack)
+        return _no_new_privs(attack, plan)
     if attack.name == "see_host_name" and plan.profile.identity.hostname == os.uname().nodename:
         return "the profile's host name is the host's own"
     if attack.name == "see_cgroup_path" and plan.profile.filesystem.proc == "none":
@@ -36,6 +36,8 @@ def _seccomp(attack: Attack, plan: Plan) -> str:
     wanted = plan.profile.seccomp
     if wanted.violation == "record":
         return "the profile records system calls and lets them through"
+    if not attack.call:
+        return ""
     policy = seccomp_filter.policy(wanted.allow, wanted.deny, wanted.violation, plan.profile.filesystem.exec)
     allowed = {decision.name for decision in policy.decisions if not decision.errno and () in decision.alternatives}
     if attack.call in allowed:
@@ -51,7 +53,9 @@ def _executing(plan: Plan, folder: str) -> str:
     return "the temporary folder is mounted noexec" if os.statvfs(folder).f_flag & os.ST_NOEXEC else ""
 
 
-def _no_new_privs(attack: Attack) -> str:
+def _no_new_privs(attack: Attack, plan: Plan) -> str:
+    if attack.name == "gain_by_set_uid" and plan.profile.filesystem.proc == "none":
+        return "the jail has no /proc to see it in"
     if "NoNewPrivs:\t1" in surroundings.text("/proc/self/status"):
         return "no_new_privs is set on the caller already"
     if attack.name == "gain_by_set_uid" and os.statvfs("/usr/bin").f_flag & os.ST_NOSUID:

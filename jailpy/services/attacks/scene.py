@@ -41,6 +41,7 @@ class Scene:
         self.token = f"jp-{secrets.token_hex(4)}"
         self.folder = tempfile.mkdtemp(prefix="jailpy-selftest-")
         self.shown = self._file("shown")
+        self.canary = self._file("canary")
         self._decoy: subprocess.Popen[bytes] | None = None
         self._facts: dict[str, object] = {"token": self.token, "hostname": os.uname().nodename}
 
@@ -65,17 +66,32 @@ class Scene:
             raise InternalError("selftest: the process that attacks look for did not start")
         self._facts.update(json.loads(line))
 
+    def open_to_all(self) -> None:
+        """Let every account reach the files: what then refuses them in a jail without namespaces is the jail."""
+        os.chmod(self.folder, 0o755)  # noqa: S103 - holds nothing but this scene
+        for path in (self.shown, self.canary):
+            os.chmod(path, 0o644)
+
     def facts(self, inside: bool, workdir: str = "") -> dict[str, object]:
         """Return what the program is told: in the jail it works in the work folder, outside in the scene's own."""
         folder = workdir if inside else self.folder
         shown = SHOWN if inside else self.shown
-        return {**self._facts, "canary": self.shown, "shown": shown, "folder": folder}
+        landlock = "/.landlock" if inside else self.shown
+        return {**self._facts, "canary": self.canary, "shown": shown, "folder": folder, "landlock": landlock, "bounding": True}
 
     def outside(self, kind: str, wanted: dict[str, object]) -> bytes:
-        """Run the program as a control of this kind; return its output. Raises OSError where no child can be had."""
+        """Run the program as a control of this kind; return its output, b"" where namespaces are refused.
+
+        Raises OSError where no child can be had.
+        """
         command = self.command(wanted)
         flags = _ROOT_IN_NAMESPACES if kind == "namespaces" else 0
-        return probe.in_child(lambda writer: _execute(command, writer, kind == "nobody"), flags).output
+        try:
+            return probe.in_child(lambda writer: _execute(command, writer, kind == "nobody"), flags).output
+        except OSError:
+            if flags:
+                return b""
+            raise
 
     def close(self) -> None:
         """End the decoy and remove the files."""
