@@ -6,10 +6,13 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import time
 
 import pytest
+
+from tests.core import PATIENCE
 
 JAIL_PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -57,6 +60,24 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason="needs root"))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def patience():
+    """Give programs more time on a slow machine (JAILPY_TEST_PATIENCE): every `timeout=` of subprocess is so much longer."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("wait", "communicate") if PATIENCE != 1 else ():
+            patch.setattr(subprocess.Popen, name, patient(getattr(subprocess.Popen, name)))
+        yield
+
+
+def patient(method):
+    def call(process, *args, **options):
+        if options.get("timeout"):
+            options["timeout"] *= PATIENCE
+        return method(process, *args, **options)
+
+    return call
+
+
 def launcher_is_gone(cgroup):
     """Tell whether a run's cgroup outlived its launcher, whose pid is in the name: other runs on this host may go on."""
     launcher = re.search(r"jailpy-(\d+)-\d+-\d+-\d+", cgroup)
@@ -98,7 +119,7 @@ def nothing_left():
     looks = {"cgroups": left_cgroups, "mounts": mounts, "processes": left_processes}
     before = {what: look() for what, look in looks.items()}
     yield
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 2 * PATIENCE
     while any(look() - before[what] for what, look in looks.items()) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert {what: look() - before[what] for what, look in looks.items()} == {what: set() for what in looks}

@@ -11,6 +11,7 @@ import time
 import types
 
 PYTHON = "/usr/bin/python3"
+PATIENCE = float(os.environ.get("JAILPY_TEST_PATIENCE", "1"))  # tests that wait for something wait so much longer
 
 
 def token():
@@ -49,7 +50,7 @@ def mounts():
 
 def eventually(check, seconds=5.0):
     """Wait until a check holds; return its last value."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * PATIENCE
     while not (value := check()) and time.monotonic() < deadline:
         time.sleep(0.01)
     return value

@@ -17,7 +17,7 @@ import pytest
 from jailpy import __version__
 from jailpy.profile.model import LAYERS
 from jailpy.supervisor.outcome import VERDICTS
-from tests.core import PYTHON, alive, execute, groups_of, python, start, token
+from tests.core import PATIENCE, PYTHON, alive, execute, groups_of, python, start, token
 
 pytestmark = pytest.mark.usefixtures("python3")
 
@@ -383,15 +383,15 @@ def test_a_stalled_reader_does_not_stop_the_clocks(jailpy, kind):
         reader, writer = (end.detach() for end in socket.socketpair())
     else:
         reader, writer = os.openpty()
-    with start(jailpy, "-q", "--wall", "700ms", "--", "yes", word, stdout=writer) as process:
+    with start(jailpy, "-q", "--wall", f"{0.7 * PATIENCE}s", "--", "yes", word, stdout=writer) as process:
         os.close(writer)
-        time.sleep(0.4)
+        time.sleep(0.4 * PATIENCE)
         assert len(alive(word)) >= 2, "launcher and payload"
-        time.sleep(1.6)
+        time.sleep(1.6 * PATIENCE)
         assert alive(word) in ([], [process.pid]), "the payload is dead though nobody read"
         total = threading.Thread(target=lambda: _read_all(reader))
         total.start()
-        assert process.wait(20) == 124
+        assert process.wait(timeout=20) == 124
         total.join()
     os.close(reader)
 

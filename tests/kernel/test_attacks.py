@@ -158,7 +158,7 @@ def test_a_report_is_not_led_elsewhere(jailpy, tmp_path, shared, plant):
     victim, report = tmp_path / "victim", shared / "report.json"
     script = f"cd /work/shared && {plant.format(victim=victim)} report.json"
     with start(jailpy, "--rw", f"{shared}:/work/shared", "--report", report, "--", "sh", "-c", script) as process:
-        assert process.wait(20) == 0
+        assert process.wait(timeout=20) == 0
     assert victim.read_text() == "untouched"
     assert not report.is_symlink()
     assert json.loads(report.read_text())["verdict"] == "ok"
@@ -178,7 +178,7 @@ def test_output_does_not_follow_the_link_of_an_earlier_run(jailpy, tmp_path, sha
     assert victim.read_text() == "untouched"
     name.unlink()
     with start(jailpy, *words, option, name, "--", "sh", "-c", "echo good; echo good >&2") as process:
-        assert process.wait(20) == 0
+        assert process.wait(timeout=20) == 0
     assert name.read_text() == "good\n", "control"
 
 

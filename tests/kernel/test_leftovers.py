@@ -67,7 +67,7 @@ def test_processes_left_there_are_killed(jailpy, make, dead):
             process.kill()
             pytest.skip("this account may not move processes of its own between groups")
         assert execute(jailpy, "--", "true").status == 0
-        assert process.wait(10) == -signal.SIGKILL
+        assert process.wait(timeout=10) == -signal.SIGKILL
     assert not os.path.exists(path)
     assert alive(word) == []
 

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tests.core import alive, execute, python, start, token
+from tests.core import PATIENCE, alive, execute, python, start, token
 
 pytestmark = pytest.mark.usefixtures("python3")
 MIB = 1 << 20
@@ -303,9 +303,9 @@ def _peak(pid):
 
 
 def test_a_flood_does_not_grow_the_launcher(jailpy):
-    with start(jailpy, "--output", "4G", "--wall", "3s", "--", "yes") as process:
+    with start(jailpy, "--output", "4G", "--wall", f"{3 * PATIENCE}s", "--cpu", "60s", "--", "yes") as process:
         reader = threading.Thread(target=lambda: [None for _ in iter(lambda: process.stdout.read(1 << 20), b"")])
-        time.sleep(0.5)
+        time.sleep(0.5 * PATIENCE)
         early = _peak(process.pid)  # nobody reads yet: what is not taken stays in the payload's pipe
         reader.start()
         time.sleep(1.5)
@@ -424,4 +424,4 @@ def test_the_launcher_itself_stays_cheap(jailpy):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     execute(jailpy, "--wall", "2s", "--cpu", "1s", "--idle", "1900ms", *python("import time; time.sleep(1.5)"))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.0
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.0 * PATIENCE

@@ -91,7 +91,7 @@ def test_a_stopped_payload_is_ended_too(jailpy, tmp_path):
     with start(jailpy, "--wall", "30s", *python("import os; os.write(1,b'ready'); os.kill(os.getpid(),19)", word)) as process:
         assert process.stdout.read(5) == b"ready"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 143
+        assert process.wait(timeout=10) == 143
     assert alive(word) == []
 
 
@@ -159,5 +159,5 @@ def test_a_killed_launcher_takes_the_jail_with_it(jailpy, delay):
             time.sleep(delay)
             assert len(alive(word)) == 3
         process.kill()
-        process.wait(10)
+        process.wait(timeout=10)
         assert eventually(lambda: alive(word) == [])

@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from tests.core import alive, eventually, execute, python, token
+from tests.core import PATIENCE, alive, eventually, execute, python, token
 
 pytestmark = pytest.mark.usefixtures("python3")
 SIZE = (33, 101)
@@ -56,7 +56,7 @@ class Terminal:
 
     def expect(self, pattern, seconds=15.0):
         """Wait for text that was not consumed by an earlier `expect`; return the match."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * PATIENCE
         while not (found := re.search(pattern, self.seen)):
             assert time.monotonic() < deadline, f"{pattern!r} did not come: {self.seen!r}"
             assert self.read(0.1), f"{pattern!r} did not come before the end: {self.seen!r}"
@@ -68,7 +68,7 @@ class Terminal:
 
     def end(self, seconds=15.0):
         """Wait for the program's end; return its exit code or minus its signal."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * PATIENCE
         while self.status is None and time.monotonic() < deadline:
             self.read(0.05)
             pid, status = os.waitpid(self.pid, os.WNOHANG)

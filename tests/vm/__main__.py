@@ -18,7 +18,7 @@ from tests.vm.machine import SECURITY
 EXAMPLES = """examples:
   python -m tests.vm                                   everything, on every guest: takes hours
   python -m tests.vm --quick                           what CI runs: the shorter tests, on two guests
-  python -m tests.vm --guest trixie -k modes           arguments that it does not know go to pytest
+  python -m tests.vm --guest trixie -- -k modes        what follows goes to pytest
   python -m tests.vm run --guest bookworm -- jailpy doctor
   python -m tests.vm run --mode root --before 'sysctl -w user.max_user_namespaces=0' -- jailpy doctor
   python -m tests.vm build                             only make what is missing
@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("do", nargs="?", default="test", choices=["test", "run", "build", "clean"], help="default: test")
     made.add_argument("--guest", action="append", default=[], choices=list(load()), help="only on this guest; repeatable")
     made.add_argument("--quick", action="store_true", help=f"leave out the long tests; by default on {' and '.join(QUICK)}")
-    made.add_argument("--jobs", type=int, default=1, metavar="N", help="guests to test at the same time (default 1)")
+    made.add_argument("--jobs", type=int, default=1, metavar="N", help="guests to build or test at the same time (default 1)")
     made.add_argument("--record", action="store_true", help="write what was found into tests/vm/results.json")
     trying = made.add_argument_group("options of run")
     trying.add_argument("--mode", default="user", choices=MODES, help="who runs the command (default user)")
@@ -55,17 +55,17 @@ def main(words: list[str]) -> int:
     """Do what the command line says. Returns the exit status."""
     dashes = words.index("--") if "--" in words else len(words)
     head, command = words[:dashes], words[dashes + 1 :]
-    options, rest = parser().parse_known_args(head)
+    options = parser().parse_args(head)
     try:
         if options.do == "clean":
             shutil.rmtree(home())
             return 0
         if options.do == "run":
-            return run(options, command or rest)
+            return run(options, command)
         names = options.guest or (list(QUICK) if options.quick else list(load()))
-        for name in names:
-            lab.installed(load()[name])
-        return 0 if options.do == "build" else test(options, names, [*rest, *command])
+        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+            list(pool.map(lab.installed, [load()[name] for name in names]))
+        return 0 if options.do == "build" else test(options, names, command)
     except (LabError, TimeoutError) as error:
         say(f"error: {error}")
         return 125
@@ -76,11 +76,17 @@ def run(options: argparse.Namespace, command: list[str]) -> int:
     guest = load()[(options.guest or ["trixie"])[0]]
     script = command[0] if len(command) == 1 else shlex.join(command)
     scripts = {"before": options.before, "after": options.after}
-    done = lab.run(guest, script, mode=options.mode, append=options.append, seconds=options.timeout, **scripts)
-    print(done.before, done.out, sep="", end="")
-    print(done.err, done.after, sep="", end="", file=sys.stderr)
+    choice = {"mode": options.mode, "append": options.append, "seconds": options.timeout}
+    done = lab.run(guest, script, **choice, **scripts, show=show)
     say(f"{guest.name}: status {done.status}, {done.seconds:.1f} s")
     return done.status if done.status >= 0 else 128 - done.status
+
+
+def show(kind: bytes, data: bytes) -> None:
+    """Pass on what a guest says."""
+    stream = sys.stdout.buffer if kind == b"o" else sys.stderr.buffer
+    stream.write(data)
+    stream.flush()
 
 
 def test(options: argparse.Namespace, names: list[str], rest: list[str]) -> int:

@@ -51,7 +51,8 @@ def locked(folder: str, *, shared: bool = False) -> Iterator[None]:
 def fresh(folder: str) -> Iterator[str]:
     """Give a new folder that gets its name once the block has passed: what exists is whole."""
     part = f"{folder}.part"
-    shutil.rmtree(part, ignore_errors=True)
+    if os.path.exists(part):
+        shutil.rmtree(part)
     os.makedirs(part)
     yield part
     os.rename(part, folder)

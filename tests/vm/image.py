@@ -14,7 +14,7 @@ import sys
 import time
 import tomllib
 
-from tests.vm.cache import LabError, digest, fresh, home, locked, say
+from tests.vm.cache import LabError, digest, fresh, home, locked, prune, say
 from tests.vm.guests import HERE, TREE, Guest
 
 # What a real system has, and the programs that the tests run. No compiler for Rust or Java, no Node: CI tests those on its host.
@@ -26,6 +26,7 @@ PACKAGES = (
 TESTS_NEED = ("pytest", "pytest-timeout", "hypothesis")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 SIZE = "2G"
+KEPT = 2
 PROGRAMS = ("mmdebstrap", "qemu-system-x86_64", "qemu-img", "mke2fs", "xz", "setpriv")
 INSIDE = os.path.join(HERE, "inside")
 STAGED = ("agent.py", "lab.service", "setup")
@@ -34,8 +35,10 @@ STAGED = ("agent.py", "lab.service", "setup")
 def build(guest: Guest) -> str:
     """Return the folder with base.img, vmlinuz and initrd of a guest; make it where it is missing."""
     recipe = [read(os.path.join(INSIDE, name)) for name in ("init", *STAGED)]
-    folder = os.path.join(home(), f"{guest.name}-{digest(*recipe, read(__file__), guest.land, guest.kernel, requirements())}")
-    with locked(home()):
+    mine = os.path.join(home(), guest.name)
+    os.makedirs(mine, exist_ok=True)
+    folder = os.path.join(mine, f"image-{digest(*recipe, read(__file__), guest.land, guest.kernel, requirements())}")
+    with locked(mine):
         if not os.path.exists(folder):
             check_host()
             began = time.monotonic()
@@ -43,6 +46,7 @@ def build(guest: Guest) -> str:
             with fresh(folder) as part:
                 assemble(guest, part)
             say(f"{guest.name}: disk built in {time.monotonic() - began:.0f} s")
+            prune(mine, "image-", KEPT)
     return folder
 
 
@@ -86,9 +90,10 @@ def assemble(guest: Guest, folder: str) -> None:
 
 
 def run(*command: str, log: str) -> None:
-    """Run a command with its output in a file. Raises LabError with the last lines of it."""
+    """Run a command with its output in a file; it ends with us. Raises LabError with the last lines of it."""
+    tied = ("setpriv", "--pdeathsig", "TERM", "--", *command)
     with open(log, "ab") as file:
-        status = subprocess.run(command, stdout=file, stderr=file, stdin=subprocess.DEVNULL, check=False).returncode
+        status = subprocess.run(tied, stdout=file, stderr=file, stdin=subprocess.DEVNULL, check=False).returncode
     if status:
         tail = "\n".join(read(log).splitlines()[-15:])
         shutil.copy(log, os.path.join(home(), "failed.log"))

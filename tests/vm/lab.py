@@ -11,11 +11,15 @@ import subprocess
 import tarfile
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tests.vm import image
 from tests.vm.cache import LabError, digest, fresh, locked, prune, say
 from tests.vm.guests import HERE, TREE, Guest
 from tests.vm.machine import COMMAND_LINE, CPU, QEMU, RAM, SECURITY, Machine, Saved
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # The package goes where `pip install` of root's puts it, the whole tree to /srv/jailpy. The copies carry compiled modules,
 # which an ordinary user could not write there.
@@ -123,10 +127,20 @@ def install(below: Saved, saved: Saved, data: bytes) -> None:
     os.rename(f"{saved.state}.new", saved.state)
 
 
-def run(guest: Guest, command: str, *, mode: str, before: str, after: str, append: str, seconds: float) -> Done:
+def run(
+    guest: Guest,
+    command: str,
+    *,
+    mode: str,
+    before: str,
+    after: str,
+    append: str,
+    seconds: float,
+    show: Callable[[bytes, bytes], object] = lambda kind, data: None,
+) -> Done:
     """Run a script of sh in a fresh copy of a guest, in a mode, between two scripts of root's.
 
-    Raises TimeoutError after so many seconds, LabError where the lab fails or one of root's scripts does.
+    `show` gets what they say as it comes: kind (`o` output, `e` errors, `b` and `a` of the scripts), bytes. Raises TimeoutError after so many seconds, LabError where the lab fails or one of root's scripts does.
     """
     began, parts = time.monotonic(), dict.fromkeys((b"o", b"e", b"b", b"a"), b"")
     saved = installed(guest, append)
@@ -134,7 +148,7 @@ def run(guest: Guest, command: str, *, mode: str, before: str, after: str, appen
         os.utime(saved.folder)
         machine.send({"do": "run", "mode": mode, "command": command, "before": before, "after": after})
         try:
-            end = collect(machine, parts, seconds)
+            end = collect(machine, parts, seconds, show)
         except TimeoutError:
             text = b"\n".join(parts.values()).decode(errors="replace")
             raise TimeoutError(f"no end after {seconds} s of: {command}\n{text}") from None
@@ -145,10 +159,13 @@ def run(guest: Guest, command: str, *, mode: str, before: str, after: str, appen
     return Done(end["status"], words[b"o"], words[b"e"], words[b"b"], words[b"a"], time.monotonic() - began)
 
 
-def collect(machine: Machine, parts: dict[bytes, bytes], seconds: float) -> dict[str, int]:
+def collect(
+    machine: Machine, parts: dict[bytes, bytes], seconds: float, show: Callable[[bytes, bytes], object]
+) -> dict[str, int]:
     """Gather what a command says until its end."""
     for kind, data in machine.frames(seconds):
         if kind == b"x":
             return dict(json.loads(data))
         parts[kind] += data
+        show(kind, data)
     raise AssertionError  # frames never end by themselves
