@@ -134,7 +134,7 @@ def _outside(euid: int, egid: int, real_root: bool) -> tuple[int, int]:
 
 
 def _hard_limits() -> tuple[tuple[str, int], ...]:
-    names = ("NOFILE", "FSIZE", "CORE", "STACK", "MEMLOCK", "NICE", "RTPRIO", "NPROC", "CPU", "MSGQUEUE", "SIGPENDING")
+    names = ("NOFILE", "FSIZE", "CORE", "STACK", "MEMLOCK", "NICE", "RTPRIO", "NPROC", "CPU", "MSGQUEUE", "SIGPENDING", "DATA")
     return tuple(
         (name, resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[1])
         for name in names

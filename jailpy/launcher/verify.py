@@ -37,6 +37,7 @@ _LIMIT_WORDS = {
     "RLIMIT_SIGPENDING": "Max pending signals",
     "RLIMIT_NPROC": "Max processes",
     "RLIMIT_CPU": "Max cpu time",
+    "RLIMIT_DATA": "Max data size",
 }
 
 
@@ -141,6 +142,8 @@ def _mounts(plan: Plan, pid: int) -> str:
 
 
 def _cgroups(pid: int, groups: RunCgroups) -> str:
+    if not groups.groups:
+        return f"no group; /proc shows the payload's memory: {_status(pid)['VmRSS']} resident"
     lines = files.read(f"/proc/{pid}/cgroup").splitlines()
     inside = [line for line in lines if line.rpartition("/")[2] == groups.name]
     if len(inside) != len(groups.groups):

@@ -1,13 +1,14 @@
 """cgroups: memory, pids, cpu and io of the whole run, in one fresh group. Parent side.
 
 Version 2 where a delegated tree is found, version 1 where its folders are writable, both side by side on hybrid hosts.
+What no controller bounds, the supervisor watches in /proc: the tier "no-cgroup".
 See Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.
 """
 
 from __future__ import annotations
 
-from jailpy.layers import Context, Need, Planned
-from jailpy.steps import Step, cgroups, process
+from jailpy.layers import Context, Need, Planned, rlimits
+from jailpy.steps import Step, cgroups, process, size_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ def plan(context: Context) -> Planned:
     if not context.wants(NAME):
         return Planned(NAME, "off", "the caller's own cgroup")
     missing = tuple(name for name in _needed(limits) if not facts.has(name))
-    if not facts.bases:
-        return Planned(NAME, "absent", "no cgroup of its own", needs=_needs(context, missing))
+    if not facts.bases and not missing:
+        return Planned(NAME, "absent", "no cgroup of its own, and no limit that needs one")
     steps: list[Step] = _entry(facts)
     for base in facts.bases:
         steps.append(cgroups.MakeCgroup(parent=base.path, controllers=base.controllers, version=base.version))
@@ -41,16 +42,41 @@ def plan(context: Context) -> Planned:
         notes = ("cpus is degraded: without a cpu controller it is by processor affinity", *notes)
     versions = " and ".join(sorted({f"version {base.version}" for base in facts.bases}))
     given = ", ".join(name for base in facts.bases for name in base.controllers)
-    if missing:
-        return Planned(
-            NAME,
-            "degraded",
-            f"{versions}: {given}; without {', '.join(missing)}",
-            tuple(steps),
-            _needs(context, missing),
-            notes,
+    if not missing:
+        return Planned(NAME, "enforced", f"{versions}: {given}", tuple(steps), notes=notes)
+    have = f"{versions}: {given}; without {', '.join(missing)}" if facts.bases else "no cgroup"
+    steps.append(_watched(context, missing))
+    needs, notes = _needs(context, missing), (*notes, *_slips(context, missing))
+    return Planned(NAME, "degraded", f"{have}: rlimits and a watching supervisor", tuple(steps), needs, notes, ("no-cgroup",))
+
+
+def _watched(context: Context, missing: tuple[str, ...]) -> Step:
+    limits = context.profile.limits
+    memory = limits.memory + limits.swap if "memory" in missing and limits.memory is not None else None
+    counted = "pids" not in missing or rlimits.counts_tasks(context)
+    return cgroups.SampleProcesses(memory=memory, processes=None if counted else limits.processes)
+
+
+def _slips(context: Context, missing: tuple[str, ...]) -> list[str]:
+    """Say what a supervisor that looks again and again does not see."""
+    found = []
+    if "memory" in missing:
+        net = f"RLIMIT_DATA bounds each process to {size_words(rlimits.data(context.profile.limits) or 0)}"
+        found.append(
+            "memory is sampled: a burst between two looks, memory that no process has mapped (in pipes and sockets, "
+            f"shared mappings let go, the kernel's own) slips through; {net}"
         )
-    return Planned(NAME, "enforced", f"{versions}: {given}", tuple(steps), notes=notes)
+    if "cpuacct" in missing:
+        found.append(
+            "cpu is sampled: what children used that end between two looks and that nobody waits for slips through; "
+            "RLIMIT_CPU bounds each process"
+        )
+    if "pids" in missing:
+        exact = "RLIMIT_NPROC refuses exactly, in the jail's own user namespace; a refusal leaves no evidence"
+        found.append(
+            f"processes: {exact if rlimits.counts_tasks(context) else 'sampled, a burst between two looks slips through'}"
+        )
+    return found
 
 
 def _needed(limits: Limits) -> list[str]:

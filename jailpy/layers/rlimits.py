@@ -7,6 +7,10 @@ import resource
 from jailpy.layers import Context, Planned
 from jailpy.steps import process
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jailpy.profile.model import Limits
+
 _MEMLOCK = 65536
 _PENDING_SIGNALS = 1024
 _SPARE_TASKS = 8  # above the pids controller's limit, so that its event is the evidence
@@ -25,10 +29,12 @@ def _wanted(context: Context) -> dict[str, int | None]:
         "MSGQUEUE": 0,
         "SIGPENDING": _PENDING_SIGNALS,
     }
-    if limits.processes is not None and context.host.kernel >= (5, 14):  # before, the host's own processes count too
+    if limits.processes is not None and counts_tasks(context):
         wanted["NPROC"] = limits.processes + 1 + (_SPARE_TASKS if context.host.cgroups.has("pids") else 0)
     if limits.cpu is not None and not (context.wants("cgroup") and context.host.cgroups.has("cpuacct")):
         wanted["CPU"] = int(limits.cpu) + 1
+    if context.wants("cgroup") and not context.host.cgroups.has("memory"):
+        wanted["DATA"] = data(limits)
     return wanted
 
 
@@ -38,6 +44,21 @@ def _file_size(context: Context) -> int | None:
     if not context.tier or limits.file_size is None:
         return limits.disk if context.tier else limits.file_size
     return min(limits.disk, limits.file_size)
+
+
+def counts_tasks(context: Context) -> bool:
+    """Say whether RLIMIT_NPROC counts the run's tasks alone: by user namespace from Linux 5.14 on, else by the host's uid."""
+    return context.tier == "container-root" or (not context.tier and context.host.kernel >= (5, 14))
+
+
+def data(limits: Limits) -> int | None:
+    """Return RLIMIT_DATA in bytes where no cgroup bounds memory: twice the limit, and a stack for each thread.
+
+    It counts what a process could write to, touched or not, so at the limit itself it would refuse honest programs.
+    """
+    if limits.memory is None:
+        return None
+    return 2 * (limits.memory + limits.swap) + (limits.stack or 0) * (limits.processes or 0)
 
 
 def plan(context: Context) -> Planned:

@@ -13,6 +13,12 @@ _OBSERVING = (
 )
 
 
+def _unmeasured(context: Context) -> tuple[str, ...]:
+    """Deny memfds where a supervisor watches memory: what is in them no process needs to have mapped."""
+    by_hand = context.wants("cgroup") and context.profile.limits.memory is not None and not context.host.cgroups.has("memory")
+    return ("memfd_create",) if by_hand and "memfd_create" not in context.profile.seccomp.allow else ()
+
+
 def plan(context: Context) -> Planned:
     """Plan the filter. Raises ProfileError for names that do not exist, HostError where libseccomp is missing."""
     if not context.wants(NAME):
@@ -21,7 +27,7 @@ def plan(context: Context) -> Planned:
     extra = () if profile.network.mode == "none" else ("@inet",)
     compiled = seccomp_filter.compiled(
         wanted.allow + extra,
-        wanted.deny,
+        wanted.deny + _unmeasured(context),
         wanted.violation,
         profile.filesystem.exec,
         context.host.machine,

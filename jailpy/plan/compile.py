@@ -81,9 +81,9 @@ class Rejection(Frozen):
         return HostError(f"{first.layer}: {first.what} is missing: {why}{more}", self.needs, tuple(hints))
 
 
-def _unmet(layer: Planned) -> tuple[Need, ...]:
-    """Return why a required layer does not do; degraded never satisfies a requirement."""
-    if layer.state not in ("absent", "degraded"):
+def _unmet(layer: Planned, accepted: tuple[str, ...]) -> tuple[Need, ...]:
+    """Return why a required layer does not do; degraded satisfies only where the profile accepts its tiers by name."""
+    if layer.state not in ("absent", "degraded") or (layer.tiers and set(layer.tiers) <= set(accepted)):
         return ()
     fix = f'take it out of what the profile requires: require.layers = ["!{layer.name}"]'
     return layer.needs or (Need(layer.name, f"an enforced {layer.name} layer", layer.mechanism, fix),)
@@ -113,7 +113,7 @@ def compile_plan(profile: Profile, host: HostFacts, command: Command, excused: t
     context = Context(profile=profile, host=host, command=command, tier=shape.tier(profile, host, excused))
     layers = tuple(planner(context) for planner in _planners(context).values())
     wanted = set(profile.require.layers) - set(excused)
-    unmet = tuple(need for layer in layers if layer.name in wanted for need in _unmet(layer))
+    unmet = tuple(need for layer in layers if layer.name in wanted for need in _unmet(layer, profile.require.tiers))
     unmet += tuple(tiers.unaccepted(layers, profile.require.tiers, (*excused, *(need.layer for need in unmet))))
     if unmet:
         return Rejection(unmet)

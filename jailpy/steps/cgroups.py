@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jailpy.steps import Step
+from jailpy.steps import Step, size_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,6 +59,22 @@ class JoinGroups(JoinCgroup):
 
     def describe(self) -> str:
         return "move init into the run's cgroups"
+
+
+class SampleProcesses(CgroupStep):
+    """Without a controller: look at the run's processes in /proc again and again, and end the run where it exceeds a limit.
+
+    `memory` in bytes and `processes` are None where something else bounds them.
+    """
+
+    memory: int | None
+    processes: int | None
+
+    def describe(self) -> str:
+        bounds = [f"{size_words(self.memory)} of memory"] if self.memory is not None else []
+        bounds += [f"{self.processes} tasks"] if self.processes is not None else []
+        what = f", and end it above {' or '.join(bounds)}" if bounds else ""
+        return f"watch the memory and CPU time of the run's processes in /proc{what}"
 
 
 class EnterScope(CgroupStep):

@@ -9,6 +9,8 @@ from jailpy.kernel import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import resource
+
     from jailpy.launcher.cgroups import Group, RunCgroups
 
 
@@ -45,6 +47,9 @@ class Accounting:
         """Take the counters as they stand before the payload."""
         self._base = self._cpu_now() or (0, 0, 0)
         self._oom_base = self._oom_count() or 0
+
+    def finish(self, usage: resource.struct_rusage, largest: int) -> None:
+        """Take what wait4(2) says of init, once it is reaped, and the peak resident set of the payload in bytes (0: none)."""
 
     def _cpu_now(self) -> tuple[int, int, int] | None:
         """Return total, user and system CPU time in microseconds."""

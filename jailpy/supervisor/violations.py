@@ -46,6 +46,7 @@ class Violations:
         self.descriptor = descriptor
         self.total = 0
         self.failure = ""
+        self.by_name: tuple[str, ...] = ()
         self._mode = mode
         self._exec_mode = exec_mode
         self._deny = tuple(deny)
@@ -87,7 +88,8 @@ class Violations:
         for (arch, number), variants in self._seen.items():
             name = table.names(arch).get(number, "") if arch in EXEC_CALLS else ""
             for args, count in variants.items():
-                key = name or f"system call {number}", allow_with(table, name, args, self._exec_mode, self._deny)
+                hint = allow_with(table, name, args, self._exec_mode, self._deny, self.by_name)
+                key = name or f"system call {number}", hint
                 first, before = merged.get(key, (list(args[: _arguments(table, name)]), 0))
                 merged[key] = first, before + count
         ordered = sorted(merged.items(), key=lambda item: -item[1][1])
@@ -130,11 +132,16 @@ class Violations:
         variants[args] = variants.get(args, 0) + 1
 
 
-def allow_with(table: Table, name: str, args: Sequence[int], exec_mode: str, deny: Sequence[str]) -> str | None:
+def allow_with(
+    table: Table, name: str, args: Sequence[int], exec_mode: str, deny: Sequence[str], by_name: Sequence[str] = ()
+) -> str | None:
     """Return the line of a profile that would allow a denied call; None where no line should.
 
     That is so for numbers without a name, and for calls that programs do without because the filter says ENOSYS.
+    `by_name` are calls that this run denies unless the profile names them.
     """
+    if name in by_name:
+        return f'[seccomp] allow = ["{name}"]'
     if not name or any(rule.call == name and rule.answer == "ENOSYS" for rule in table.rules("default")):
         return None
     denied = [entry for entry in deny if entry == name or (entry[:1] == "@" and _has(table, entry[1:], name))]

@@ -13,6 +13,7 @@ from jailpy.child import wire
 from jailpy.errors import HostError
 from jailpy.kernel import files
 from jailpy.launcher import failure
+from jailpy.steps.cgroups import SampleProcesses
 from jailpy.steps.process import ApparmorOnExec
 from jailpy.supervisor.accounting import Accounting
 from jailpy.supervisor.outcome import Cause, Evidence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from jailpy.launcher.cold import Jail
     from jailpy.supervisor.folder import FolderWatch
+    from jailpy.supervisor.sampling import Sampler
     from jailpy.supervisor.signals import Interrupts
     from jailpy.supervisor.streams import Input, Output
 
@@ -45,6 +47,16 @@ def _folder_watch(jail: Jail) -> FolderWatch | None:
     return FolderWatch(jail.work, jail.plan.profile.limits)
 
 
+def _sampler(jail: Jail) -> Sampler | None:
+    """Return what watches the run's processes where the plan says that no cgroup does."""
+    for step in jail.plan.steps:
+        if isinstance(step, SampleProcesses):
+            from jailpy.supervisor.sampling import Sampler
+
+            return Sampler(jail, step)
+    return None
+
+
 class Watch:
     """One run being watched. `cause` is why it was ended from outside, None where it ended by itself."""
 
@@ -55,7 +67,8 @@ class Watch:
         self.limits = limits
         self.outputs = outputs
         self.signals = signals
-        self.accounting = Accounting(jail.groups)
+        self._sampler = _sampler(jail)
+        self.accounting = self._sampler or Accounting(jail.groups)
         self.cause: Cause | None = None
         self.record: tuple[bytes, int, int, int, int] | None = None
         self.launched = False
@@ -68,6 +81,7 @@ class Watch:
             self.violations = Violations(
                 jail.listener, seccomp.violation, exec_mode, seccomp.deny, launches=_UNTIL_STARTED, channel=self._channel()
             )
+            self.violations.by_name = ("memfd_create",) if self._sampler else ()
         self.folder = _folder_watch(jail)
         self._input = source
         self._oom = self._watch_oom()
@@ -108,6 +122,7 @@ class Watch:
         self.ended_at = time.monotonic()
         self.init_usage = self.jail.reap()
         self._take_records()
+        self.accounting.finish(self.init_usage, self.record[4] << 10 if self.record else 0)
 
     def stop(self, verdict: str, evidence: Evidence) -> None:
         """End the run, for the first cause that asks."""
@@ -267,6 +282,8 @@ class Watch:
     def _timeout(self) -> float:
         """Return the milliseconds until the next clock is due."""
         due = [at for at in (self._kill_at, self._cpu_at, self._oom_at) if at]
+        if self._sampler and self.cause is None:
+            due.append(self._sampler.next_at)
         if self.limits.wall is not None and self.cause is None:
             due.append(self.started_at + self.limits.wall)
         if self.folder and self.cause is None:
@@ -287,6 +304,8 @@ class Watch:
             self.stop("wall_limit", Evidence("wall", self.limits.wall, round(now - self.started_at, 6), "CLOCK_MONOTONIC"))
         if self._oom_at and now >= self._oom_at:
             self._check_oom(now)
+        if self._sampler and now >= min(self._sampler.next_at, self._cpu_at or self._sampler.next_at):
+            self._look(self._sampler)
         if self._cpu_at and now >= self._cpu_at:
             self._check_cpu(now)
         if self.folder and self.cause is None and now >= self.folder.next_at:
@@ -296,6 +315,8 @@ class Watch:
 
     def _check_folder(self, folder: FolderWatch) -> None:
         found = folder.look()
+    def _look(self, sampler: Sampler) -> None:
+        found = sampler.look()
         if found:
             self.stop(found.verdict, found.evidence)
 

@@ -1,0 +1,86 @@
+"""Whether the run's cgroups stay what they were when the payload started. Parent side.
+
+Whoever owns them can remove them, take their controllers away, write other limits, or move processes out. That is not
+the payload: it has no way to them. But numbers of a group that the run was not in are nobody's.
+See Documentation/admin-guide/cgroup-v2.rst, "Core Interface Files".
+"""
+
+from __future__ import annotations
+
+import os
+
+from jailpy.kernel import files
+from jailpy.launcher.cgroups import same
+from jailpy.steps.cgroups import SetCgroupLimit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import resource
+
+    from jailpy.launcher.cold import Jail
+    from jailpy.supervisor.accounting import Accounting
+
+EVERY_S = 1.0
+_UNSEEN_S = 0.25  # of CPU time: init may have used that before it joined its version 1 groups
+_UNSEEN_SHARE = 1.05
+
+
+class Intact:
+    """Looks at the groups of one run. `changed` says in words what was found; `strayed` that a process left them."""
+
+    def __init__(self, jail: Jail) -> None:
+        self._jail = jail
+        self.changed: list[str] = []
+        self.strayed = False
+
+    def look(self, payload: bool) -> None:
+        """See whether init, and the payload where it lives, are in the run's groups."""
+        if not self._inside(self._jail.init, len(self._jail.groups.groups)):
+            self._stray("a process of the run was moved out of its cgroup")
+        elif payload and not self._inside(self._jail.payload, len(self._jail.groups.groups)) and self._lives():
+            self._stray("the payload was moved out of its cgroup")
+
+    def _lives(self) -> bool:
+        """Say whether the payload's number is still the payload's."""
+        try:
+            parent = files.read(f"/proc/{self._jail.payload}/stat").rpartition(")")[2].split()[1]
+        except OSError:
+            return False
+        return int(parent) == self._jail.init
+
+    def look_at_dead(self) -> None:
+        """See where init was when it died; a zombie keeps its version 2 group alone."""
+        if self._jail.groups.folder("") and not self._inside(self._jail.init, 1, "0:"):
+            self._stray("the run was not in its cgroup when it ended")
+
+    def _inside(self, pid: int, wanted: int, hierarchy: str = "") -> bool:
+        try:
+            lines = files.read(f"/proc/{pid}/cgroup").splitlines()
+        except OSError:
+            return True  # gone meanwhile
+        return sum(line.startswith(hierarchy) and self._jail.groups.name in line.split("/") for line in lines) >= wanted
+
+    def _stray(self, words: str) -> None:
+        self.strayed = True
+        if words not in self.changed:
+            self.changed.append(words)
+
+    def finish(self, usage: resource.struct_rusage, accounting: Accounting) -> None:
+        """Look at groups and limits once the run is over. `usage` is what wait4(2) says of init."""
+        for group in self._jail.groups.groups:
+            if not os.path.isdir(group.path):
+                self._stray(f"the cgroup {group.path} was removed")
+        self.changed += [words for step in self._jail.plan.steps if isinstance(step, SetCgroupLimit) and (words := self._limit(step))]
+        counted = accounting.cpu_since_made()
+        if counted is not None and usage.ru_utime + usage.ru_stime > counted * _UNSEEN_SHARE + _UNSEEN_S:
+            self._stray("the run used more CPU time than its cgroup counted")
+
+    def _limit(self, step: SetCgroupLimit) -> str:
+        group = self._jail.groups.folder(step.file.partition(".")[0])
+        if group is None or not os.path.isdir(group.path):
+            return ""
+        try:
+            kept = files.read(f"{group.path}/{step.file}").strip()
+        except OSError as error:
+            return f"{step.file} cannot be read any more: {error.strerror}" if step.required else ""
+        return "" if same(kept, step.value) else f"{step.file} is {kept} at the end, {step.value} was written"
