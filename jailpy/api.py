@@ -169,6 +169,8 @@ def run(
             os.close(order.folder)
     from jailpy.report.record import record
 
+    if jail.left:
+        outcome = outcome.replace(notes=(*outcome.notes, f"cgroup: {jail.left}"), weakened=("cgroup",))
     report = record(plan, plan.command.argv, outcome, jail.verified, started_at, collected)
     return Result(plan, outcome, report, collected)
 

@@ -78,7 +78,7 @@ class RunCgroups:
             if step.required or _swap_active():
                 raise
             return
-        if not _same(kept, step.value):
+        if not same(kept, step.value):
             raise OSError(errno.ENOTRECOVERABLE, f"wrote {step.value}, reads back {kept}", path)
 
     def open_tasks(self, version2: bool = False) -> list[int]:
@@ -133,7 +133,7 @@ def _kill_all(path: str) -> None:
             raise
 
 
-def _same(kept: str, wanted: str) -> bool:
+def same(kept: str, wanted: str) -> bool:
     """Compare what a limit reads back with what was written; io.max has a line for each device."""
     if "=" in wanted:
         device, *words = wanted.split()

@@ -57,6 +57,7 @@ class Jail:
         self.verified: dict[str, str] = {}
         self.way = _way(plan)
         self.work: WorkFolder | None = None
+        self.left = ""
 
     def offered(self, purpose: str) -> list[tuple[str, int]]:
         """Return (path in the jail, descriptor) of each folder that the child handed over for a purpose.
@@ -88,7 +89,10 @@ class Jail:
         return usage
 
     def close(self) -> None:
-        """Kill what is alive, reap init, close every descriptor and remove the cgroups. May be called twice."""
+        """Kill what is alive, reap init, close every descriptor and remove the cgroups. May be called twice.
+
+        `left` names a cgroup that somebody else keeps busy; the next start removes it.
+        """
         if self.init:
             self.kill()
             self.reap()
@@ -109,7 +113,10 @@ class Jail:
         if self.channel:
             self.channel.close()
             self.channel = None
-        self.groups.remove()
+        try:
+            self.groups.remove()
+        except OSError as error:
+            self.left = f"{error.filename} could not be removed: {error.strerror}"
         if self.work:
             self.work.remove()
 

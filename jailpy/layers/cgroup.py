@@ -31,7 +31,7 @@ def plan(context: Context) -> Planned:
     for base in facts.bases:
         steps.append(cgroups.MakeCgroup(parent=base.path, controllers=base.controllers, version=base.version))
         steps += _limit_steps(base, context)
-    if context.tier:
+    if context.tier and facts.bases:
         steps.append(cgroups.JoinGroups())
     elif any(base.version == 1 for base in facts.bases):
         steps.append(cgroups.JoinCgroup())

@@ -53,7 +53,7 @@ def record(
         "signal": outcome.signal,
         "evidence": outcome.evidence.report() if outcome.evidence else None,
         "usage": outcome.usage.report(),
-        "layers": _layers(plan, verified) if plan else [],
+        "layers": _layers(plan, verified, outcome.weakened) if plan else [],
         "violations": list(outcome.violations),
         "violation_count": outcome.violation_count,
         "loosened": list(plan.profile.loosened) if plan else [],
@@ -74,12 +74,13 @@ def _unbounded(plan: Plan) -> list[str]:
     return [source.path for source in plan.command.sources if source.mode == "rw"]
 
 
-def _layers(plan: Plan, verified: dict[str, str]) -> list[dict[str, object]]:
-    """Return each layer's state. What was planned but never seen holding (the launch failed) is absent."""
+def _layers(plan: Plan, verified: dict[str, str], weakened: tuple[str, ...]) -> list[dict[str, object]]:
+    """Return each layer's state. Planned but never seen holding (the launch failed) is absent; held at first is degraded."""
     rows = []
     for layer in plan.layers:
         seen = verified.get(layer.name)
         state = layer.state if seen or layer.state in ("absent", "off") else "absent"
+        state = "degraded" if layer.name in weakened else state
         row = {"name": layer.name, "required": layer.name in plan.profile.require.layers, "state": state}
         rows.append({**row, "mechanism": layer.mechanism, "verified": seen})
     return rows

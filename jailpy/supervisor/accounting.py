@@ -42,6 +42,7 @@ class Accounting:
         self._cpu = groups.folder("") or groups.folder("cpuacct")
         self._base = (0, 0, 0)
         self._oom_base = 0
+        self._void = False
 
     def start(self) -> None:
         """Take the counters as they stand before the payload."""
@@ -50,6 +51,15 @@ class Accounting:
 
     def finish(self, usage: resource.struct_rusage, largest: int) -> None:
         """Take what wait4(2) says of init, once it is reaped, and the peak resident set of the payload in bytes (0: none)."""
+
+    def distrust(self) -> None:
+        """Measure nothing by the groups any more: the run was not in them all the time."""
+        self._void = True
+
+    def cpu_since_made(self) -> float | None:
+        """Return the CPU seconds that the group has counted since it was made, init's own included."""
+        now = self._cpu_now()
+        return None if now is None else now[0] / 1e6
 
     def _cpu_now(self) -> tuple[int, int, int] | None:
         """Return total, user and system CPU time in microseconds."""
@@ -65,7 +75,7 @@ class Accounting:
     def cpu(self) -> tuple[float, float, float] | None:
         """Return total, user and system CPU seconds of the payload and all its descendants."""
         now = self._cpu_now()
-        if now is None:
+        if now is None or self._void:
             return None
         total, user, system = ((then - base) / 1e6 for then, base in zip(now, self._base, strict=True))
         return total, user, system
@@ -79,14 +89,14 @@ class Accounting:
 
     def memory_peak(self) -> tuple[int | None, str]:
         """Return the peak of charged memory in bytes, init's few pages included, and its source."""
-        if self._memory is None:
+        if self._memory is None or self._void:
             return None, ""
         name = "memory.peak" if self._v2(self._memory) else "memory.max_usage_in_bytes"
         return _number(f"{self._memory.path}/{name}"), f"cgroup{self._memory.version} {name}"
 
     def memory_breakdown(self) -> dict[str, int]:
         """Return what the charged memory is made of now, in bytes: anon, file, shmem, kernel."""
-        if self._memory is None:
+        if self._memory is None or self._void:
             return {}
         stat = table(f"{self._memory.path}/memory.stat")
         if self._v2(self._memory):
@@ -105,7 +115,7 @@ class Accounting:
     def oom_kills(self) -> tuple[int, str]:
         """Return how many processes the kernel killed for the memory limit, and the counter's name."""
         name = "memory.events" if self._v2(self._memory) else "memory.oom_control"
-        return (self._oom_count() or 0) - self._oom_base, name
+        return max((self._oom_count() or 0) - self._oom_base, 0), name
 
     def memory_refusals(self) -> int:
         """Return how often the limit was hit (and memory reclaimed, or a request refused), killed or not."""
@@ -121,17 +131,25 @@ class Accounting:
 
     def processes_peak(self) -> tuple[int | None, str]:
         """Return the largest number of tasks at one time, init not counted, and the source."""
-        if self._pids is None:
+        if self._pids is None or self._void:
             return None, ""
         peak = _number(f"{self._pids.path}/pids.peak")
         return (None, "") if peak is None else (max(peak - 1, 0), f"cgroup{self._pids.version} pids.peak")
 
+    def notes(self) -> tuple[str, ...]:
+        """Return what the reader of the report should know of these numbers."""
+        hits = self.memory_refusals()
+        return (f"the memory limit was reached {hits} times without a kill",) if hits and not self.oom_kills()[0] else ()
+
     def io_bytes(self) -> tuple[int, int] | None:
         """Return bytes read from and written to block devices (version 2 io.stat), None where io is not delegated."""
         group = self._groups.folder("io")
-        if group is None or group.version != 2:
+        if group is None or group.version != 2 or self._void:
             return None
-        words = [word.partition("=") for word in files.read(f"{group.path}/io.stat").split() if "=" in word]
+        try:
+            words = [word.partition("=") for word in files.read(f"{group.path}/io.stat").split() if "=" in word]
+        except OSError:
+            return None
         read, written = (sum(int(value) for name, _, value in words if name == wanted) for wanted in ("rbytes", "wbytes"))
         return read, written
 

@@ -8,6 +8,7 @@ See Documentation/admin-guide/cgroup-v2.rst, "Core Interface Files".
 from __future__ import annotations
 
 import os
+import time
 
 from jailpy.kernel import files
 from jailpy.launcher.cgroups import same
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 EVERY_S = 1.0
 _UNSEEN_S = 0.25  # of CPU time: init may have used that before it joined its version 1 groups
 _UNSEEN_SHARE = 1.05
+_LAST_EXIT_S = 0.2
+_REMOVED = "its cgroup was removed"
 
 
 class Intact:
@@ -50,7 +53,7 @@ class Intact:
 
     def look_at_dead(self) -> None:
         """See where init was when it died; a zombie keeps its version 2 group alone."""
-        if self._jail.groups.folder("") and not self._inside(self._jail.init, 1, "0:"):
+        if self._jail.groups.folder("") and not self.strayed and not self._inside(self._jail.init, 1, "0:"):
             self._stray("the run was not in its cgroup when it ended")
 
     def _inside(self, pid: int, wanted: int, hierarchy: str = "") -> bool:
@@ -61,24 +64,36 @@ class Intact:
         return sum(line.startswith(hierarchy) and self._jail.groups.name in line.split("/") for line in lines) >= wanted
 
     def _stray(self, words: str) -> None:
-        self.strayed = True
-        if words not in self.changed:
+        if not self.strayed:
             self.changed.append(words)
+        self.strayed = True
 
     def finish(self, usage: resource.struct_rusage, accounting: Accounting) -> None:
         """Look at groups and limits once the run is over. `usage` is what wait4(2) says of init."""
         for group in self._jail.groups.groups:
-            if not os.path.isdir(group.path):
-                self._stray(f"the cgroup {group.path} was removed")
-        self.changed += [words for step in self._jail.plan.steps if isinstance(step, SetCgroupLimit) and (words := self._limit(step))]
+            self._empty(group.path)
+        limits = [step for step in self._jail.plan.steps if isinstance(step, SetCgroupLimit)]
+        self.changed += [words for step in limits if (words := self._limit(step))]
         counted = accounting.cpu_since_made()
         if counted is not None and usage.ru_utime + usage.ru_stime > counted * _UNSEEN_SHARE + _UNSEEN_S:
             self._stray("the run used more CPU time than its cgroup counted")
 
+    def _empty(self, folder: str) -> None:
+        """See that the group is still there, and that nobody is in it now that the run is dead."""
+        until = time.monotonic() + _LAST_EXIT_S
+        try:
+            while files.read(f"{folder}/cgroup.procs"):
+                if time.monotonic() > until:
+                    return self._stray("processes that are not the run's are in its cgroup")
+                time.sleep(0.005)
+        except OSError:
+            self.strayed = True
+            self.changed += [] if _REMOVED in self.changed else [_REMOVED]
+
     def _limit(self, step: SetCgroupLimit) -> str:
         group = self._jail.groups.folder(step.file.partition(".")[0])
         if group is None or not os.path.isdir(group.path):
-            return ""
+            return ""  # said already
         try:
             kept = files.read(f"{group.path}/{step.file}").strip()
         except OSError as error:

@@ -59,7 +59,7 @@ class Usage(Frozen):
 class Outcome(Frozen):
     """The end of a run. `cancelled_by` is the signal that the caller sent, 0 where none.
 
-    `observed` says that the calls of `violations` were let through.
+    `observed` says that the calls of `violations` were let through; `weakened` names layers that did not hold to the end.
     """
 
     verdict: str
@@ -72,6 +72,7 @@ class Outcome(Frozen):
     notes: tuple[str, ...] = ()
     cancelled_by: int = 0
     observed: bool = False
+    weakened: tuple[str, ...] = ()
 
     def exit_status(self) -> int:
         """Return the exit status of `jailpy exec` (docs/reference/exit-status.md)."""

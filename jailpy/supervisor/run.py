@@ -65,6 +65,7 @@ def _outcome(watch: Watch) -> Outcome:
         violations=tuple(watch.violations.report()) if watch.violations else (),
         violation_count=watch.violations.total if watch.violations else 0,
         notes=_notes(watch, cause),
+        weakened=("cgroup",) if watch.changed() else (),
         cancelled_by=watch.signals.sent,
         observed=watch.jail.plan.profile.seccomp.violation == "record",
     )
@@ -121,13 +122,11 @@ def _disk_cause(jail: Jail) -> Cause | None:
 
 
 def _notes(watch: Watch, cause: Cause | None) -> tuple[str, ...]:
-    hits = watch.accounting.memory_refusals()
+    found = [*watch.accounting.notes(), *(f"cgroup: {words}" for words in watch.changed())]
     disk, last = watch.limits.disk, watch.folder.last if watch.folder else None
     if last and last.bytes > disk and cause is None:
-        return (f"the work folder held more than the disk limit at the end ({last.bytes} bytes), between two looks",)
-    if hits and (cause is None or cause.verdict != "memory_limit"):
-        return (f"the memory limit was reached {hits} times without a kill",)
-    return ()
+        found.append(f"the work folder held more than the disk limit at the end ({last.bytes} bytes), between two looks")
+    return tuple(found)
 
 
 def _usage(watch: Watch) -> Usage:
@@ -139,13 +138,14 @@ def _usage(watch: Watch) -> Usage:
     if measured:
         total, user, system = measured
         sources["cpu_s"] = accounting.cpu_source()
-    elif watch.init_usage:
+    elif watch.init_usage and watch.record:  # what is killed together with init is in nobody's sum
         user, system = watch.init_usage.ru_utime, watch.init_usage.ru_stime
         total = round(user + system, 6)
         sources["cpu_s"] = "wait4 rusage of init and all that ended before it"
     else:
         total = user = system = None
-    memory, sources["memory_peak_bytes"] = accounting.memory_peak()
+    memory, how = accounting.memory_peak()
+    sources["memory_peak_bytes"] = how if memory is not None else ""
     processes, sources["processes_peak"] = accounting.processes_peak()
     disk, inodes = _fill(watch)
     io = accounting.io_bytes()

@@ -27,6 +27,7 @@ _LONGEST_REST_S = 0.25
 _SHARE = 30  # a look is followed by this many times its own duration of rest: about 3 % of one processor
 _EACH = "resident anonymous and tmpfs memory, pages counted in each process that has them"
 _DIVIDED = "resident anonymous and tmpfs memory, shared pages divided among their processes"
+_LARGEST = "resident anonymous memory of the largest process"
 _FASTEST = 4 << 30  # bytes a second: how fast pages are taken at most, about
 
 
@@ -89,13 +90,16 @@ class Sampler(Accounting):
     def _memory_used(self, pids: list[int]) -> tuple[int, str]:
         """Return the bytes in use and what was counted; looks closer where the cheap sum is above the limit."""
         fill = self._fill()
-        seen = _together([self._descendants.memory(pid) for pid in pids])
+        each = [self._descendants.memory(pid) for pid in pids]
+        seen = _together(each)
         if self._asked.memory is None or _least(seen, fill) <= self._asked.memory:
             return _least(seen, fill), _EACH
         shares = [self._descendants.share(pid) for pid in pids]
         if None in shares:
             return _least(seen, fill), _EACH
-        return _least(_together([share for share in shares if share is not None]), fill), _DIVIDED
+        divided = _least(_together([share for share in shares if share is not None]), fill)
+        largest = max(found.anon + found.swap for found in each)  # it may have ended before its share was read
+        return (divided, _DIVIDED) if divided >= largest else (largest, _LARGEST)
 
     def _fill(self) -> int:
         found = [os.fstatvfs(view) for _, view in self._jail.offered("disk")]
@@ -132,6 +136,16 @@ class Sampler(Accounting):
         if self._largest > self._peak[0]:
             return self._largest, "wait4 ru_maxrss of the largest process, its file pages included"
         return (self._peak[0], self.source(self._peak[1])) if self._looks > 1 else (None, "")
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what the reader of the report should know of these numbers."""
+        limit = self._asked.memory
+        if limit is None or self._largest <= limit or self._peak[0] > limit:
+            return super().notes()
+        words = (
+            f"one process had {self._largest} bytes resident, file pages included: above the memory limit, between two looks"
+        )
+        return (*super().notes(), words)
 
     def processes_peak(self) -> tuple[int | None, str]:
         """Return the most tasks that a look saw, init not counted, and how it was looked at."""

@@ -16,6 +16,7 @@ from jailpy.launcher import failure
 from jailpy.steps.cgroups import SampleProcesses
 from jailpy.steps.process import ApparmorOnExec
 from jailpy.supervisor.accounting import Accounting
+from jailpy.supervisor.intact import EVERY_S, Intact
 from jailpy.supervisor.outcome import Cause, Evidence
 from jailpy.supervisor.violations import Violations
 
@@ -83,6 +84,8 @@ class Watch:
             )
             self.violations.by_name = ("memfd_create",) if self._sampler else ()
         self.folder = _folder_watch(jail)
+        self._intact = Intact(jail) if jail.groups.groups else None
+        self._intact_at = 0.0
         self._input = source
         self._oom = self._watch_oom()
         self._dead = False
@@ -105,6 +108,7 @@ class Watch:
         """Let the payload go, and watch it to its end. Raises LaunchError where execve fails."""
         self.accounting.start()
         self.started_at = self._idle_since = time.monotonic()
+        self._intact_at = self.started_at + EVERY_S if self._intact else 0.0
         self._plan_cpu_check(self.started_at, 0.0)
         self.jail.go()
         jail = self.jail
@@ -120,9 +124,19 @@ class Watch:
                     self._deaf = True  # hung up: before Linux 6.11 NOTIF_RECV would block for ever now
             self._check_clocks()
         self.ended_at = time.monotonic()
+        if self._intact:
+            self._intact.look_at_dead()
         self.init_usage = self.jail.reap()
         self._take_records()
         self.accounting.finish(self.init_usage, self.record[4] << 10 if self.record else 0)
+        if self._intact:
+            self._intact.finish(self.init_usage, self.accounting)
+            if self._intact.strayed:
+                self.accounting.distrust()
+
+    def changed(self) -> list[str]:
+        """Return in words what became of the run's cgroups while it ran: nothing, unless their owner meddled."""
+        return self._intact.changed if self._intact else []
 
     def stop(self, verdict: str, evidence: Evidence) -> None:
         """End the run, for the first cause that asks."""
@@ -281,7 +295,7 @@ class Watch:
 
     def _timeout(self) -> float:
         """Return the milliseconds until the next clock is due."""
-        due = [at for at in (self._kill_at, self._cpu_at, self._oom_at) if at]
+        due = [at for at in (self._kill_at, self._cpu_at, self._oom_at, self._intact_at) if at]
         if self._sampler and self.cause is None:
             due.append(self._sampler.next_at)
         if self.limits.wall is not None and self.cause is None:
@@ -310,6 +324,9 @@ class Watch:
             self._check_cpu(now)
         if self.folder and self.cause is None and now >= self.folder.next_at:
             self._check_folder(self.folder)
+        if self._intact and now >= self._intact_at:
+            self._intact.look(payload=self.record is None)
+            self._intact_at = now + EVERY_S
         if self.limits.idle is not None:
             self._check_idle(now)
 

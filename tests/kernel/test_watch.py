@@ -6,17 +6,25 @@ import os
 import re
 import resource
 import subprocess
+import sys
 
 import pytest
 
-from tests.core import alive, execute, python, start, token
+from tests.core import alive, eventually, execute, python, start, token
 from tests.kernel.test_limits import BOMB, BURN, CPU_EATERS, FORK, MEMORY_EATERS, MIB, SURVIVORS, THREADS, limit, ok
-from tests.weaker import on_weaker_host
+from tests.weaker import ROOT, on_weaker_host
 
 pytestmark = pytest.mark.usefixtures("python3")
 SAMPLED = r"sampled every \d+ ms from /proc, at most \d+ ms apart$"
 ACCEPT = ("--set", 'require.tiers=["no-cgroup"]')
-UNSEEN = ("memfd", "pipes")  # memory that no process maps
+EATERS = {  # what is held long enough for a look; memory of memfds and pipes is mapped nowhere
+    **{
+        name: script + "\nimport time; time.sleep(5)"
+        for name, script in MEMORY_EATERS.items()
+        if name not in ("memfd", "pipes")
+    },
+    "a grandchild": MEMORY_EATERS["a grandchild"].replace("os._exit(0)", "time.sleep(60)"),
+}
 
 
 @pytest.fixture
@@ -63,20 +71,26 @@ def test_with_a_cgroup_nothing_is_sampled(jailpy):
     assert "sampled" not in str(done.report)
 
 
-@pytest.mark.parametrize("how", [name for name in MEMORY_EATERS if name not in UNSEEN])
+@pytest.mark.parametrize("how", EATERS)
 def test_memory_is_watched(bare, how):
     word = token()
     options = ["--memory", "64M", "--disk", "1G", "--file-size", "1G", "--wall", "40s", "--cpu", "20s"]
-    done = run(bare, *options, *python(MEMORY_EATERS[how].replace("200<<20", "150<<20"), word))
-    if done.verdict == "ok":  # the mapping was made, filled and gone between two looks: then its peak is told
-        assert done.usage["memory_peak_bytes"] > 64 * MIB
-        assert "ru_maxrss" in done.usage["sources"]["memory_peak_bytes"]
-        return
+    done = run(bare, *options, *python(EATERS[how].replace("200<<20", "150<<20"), word))
     evidence = limit(done, "memory", 137)
     assert evidence["configured"] == 64 * MIB
     assert evidence["measured"] > 64 * MIB
     assert re.search("shared pages divided among their processes: " + SAMPLED, evidence["source"])
     assert alive(word) == []
+
+
+def test_a_burst_between_two_looks_is_told(bare):
+    """It slips through as a limit; the kernel's own peak of the largest process does not."""
+    done = run(bare, "--memory", "64M", *python("x=b'x'*(66<<20)\nimport os\nos._exit(0)"))
+    if done.verdict == "memory_limit":
+        pytest.skip("a look fell into the burst")
+    assert done.usage["memory_peak_bytes"] > 64 * MIB
+    assert "ru_maxrss" in done.usage["sources"]["memory_peak_bytes"]
+    assert any("above the memory limit, between two looks" in note for note in done.report["notes"])
 
 
 def test_memory_within_the_limit_is_left_alone(bare):
@@ -152,7 +166,7 @@ def test_cpu_time_is_measured_to_a_twentieth(bare, way):
 def test_idle_is_told_from_busy(bare):
     evidence = limit(run(bare, "--idle", "400ms", *python("import time; time.sleep(60)")), "idle", 124)
     assert 0.4 <= evidence["measured"] < 1.5
-    ok(run(bare, "--idle", "600ms", "--cpus", "2", *python(BURN.format(1.2))))
+    ok(run(bare, "--idle", "1500ms", "--cpus", "2", *python(BURN.format(2))))  # more than a loaded machine lets it wait
 
 
 def test_processes_are_refused_exactly_at_the_limit(bare):
@@ -199,15 +213,12 @@ def test_the_supervisor_stays_cheap(bare):
 
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a /proc with hidepid")
-def test_a_proc_that_hides_other_accounts(jailpy, tmp_path_factory, need_tool):
-    need_tool("setpriv")
-    folder = tmp_path_factory.mktemp("hidden")
-    user = folder / "user"
-    user.write_text(f'#!/bin/sh\nexec setpriv --reuid 1000 --regid 1000 --clear-groups "{jailpy}" "$@"\n')
-    user.chmod(0o755)
-    hidden = on_weaker_host(folder, str(user), "hidepid", "cgroup")
-    words = [hidden, "exec", *ACCEPT, "--memory", "64M", *python(MEMORY_EATERS["heap"])]
-    done = subprocess.run(words, capture_output=True, timeout=60, check=False)
+def test_a_proc_that_hides_other_accounts(need_tool):
+    start = [need_tool("setpriv"), "--reuid", "1000", "--regid", "1000", "--clear-groups", sys.executable, "-P", "-m", "jailpy"]
+    words = [*start, "exec", *ACCEPT, "--memory", "64M", *python(MEMORY_EATERS["heap"])]
+    hidden = [sys.executable, "-P", os.path.join(ROOT, "tests", "kernel", "weakened.py"), "hidepid,cgroup", *words]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": ROOT, "HOME": "/nonexistent"}
+    done = subprocess.run(hidden, capture_output=True, timeout=60, check=False, cwd="/", env=environment)
     assert done.returncode == 137
     assert b"memory_limit" in done.stderr
 
@@ -217,5 +228,4 @@ def test_a_killed_launcher_leaves_nothing(bare):
     with start(bare, *ACCEPT, *python("print('x',flush=True); import time; time.sleep(60)", word)) as process:
         assert process.stdout.read(1) == b"x"
         process.kill()
-    left = alive(word)
-    assert left == [] or not [pid for pid in left if pid in alive(word)]
+    assert eventually(lambda: alive(word) == [])

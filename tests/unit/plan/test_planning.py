@@ -73,7 +73,9 @@ def test_accepted_gaps_are_recorded(host):
     accepted = compile_plan(profile(), bare, COMMAND, ("cgroup",))
     assert isinstance(accepted, Plan)
     assert accepted.excused == ("cgroup",)
-    assert layer(accepted, "cgroup").state == "absent"
+    assert layer(accepted, "cgroup").state == "degraded"
+    assert accepted.tiers == ("no-cgroup",)
+    assert isinstance(compile_plan(profile('require.tiers=["no-cgroup"]'), bare, COMMAND), Plan)
     assert not [step for step in accepted.steps if isinstance(step, cgroups.MakeCgroup)]
     assert to_json(accepted)["allowed_missing"] == ["cgroup"]
     both = compile_plan(profile(), bare.replace(landlock_abi=0), COMMAND, ("cgroup",))

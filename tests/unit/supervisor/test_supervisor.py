@@ -78,11 +78,24 @@ def test_counters_of_version_2(tmp_path):
     (tmp_path / "g" / "memory.events").write_text("max 9\noom_kill 5\n")
     assert accounting.cpu() == (0.25, 0.2, 0.05)
     assert accounting.oom_kills() == (3, "memory.events")
+    assert accounting.cpu_since_made() == 1.75
     assert accounting.memory_peak() == (4096, "cgroup2 memory.peak")
     assert accounting.memory_breakdown() == {"anon": 10, "file": 20, "shmem": 30, "kernel": 40}
     assert (accounting.memory_refusals(), accounting.process_refusals()) == (9, 3)
     assert accounting.processes_peak() == (3, "cgroup2 pids.peak")
     assert accounting.oom_event_files() is None
+    accounting.distrust()
+    assert (accounting.cpu(), accounting.memory_peak(), accounting.processes_peak()) == (None, (None, ""), (None, ""))
+    assert (accounting.memory_breakdown(), accounting.io_bytes()) == ({}, None)
+
+
+def test_a_group_that_is_gone_measures_nothing_and_kills_nobody(tmp_path):
+    made = group(tmp_path / "g", 2, ("memory", "pids", "cpu", "io"), memory__events="oom_kill 2\n")
+    accounting = Accounting(Groups(made))
+    accounting.start()
+    (tmp_path / "g" / "memory.events").unlink()
+    assert accounting.oom_kills()[0] == 0, "never less than none"
+    assert (accounting.cpu(), accounting.memory_peak()[0], accounting.io_bytes()) == (None, None, None)
 
 
 def test_counters_of_version_1(tmp_path):
