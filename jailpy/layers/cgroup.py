@@ -45,8 +45,11 @@ def plan(context: Context) -> Planned:
     if not missing:
         return Planned(NAME, "enforced", f"{versions}: {given}", tuple(steps), notes=notes)
     have = f"{versions}: {given}; without {', '.join(missing)}" if facts.bases else "no cgroup"
+    needs = _needs(context, missing)
+    if missing == ("io",):
+        return Planned(NAME, "degraded", have, tuple(steps), needs, notes)
     steps.append(_watched(context, missing))
-    needs, notes = _needs(context, missing), (*notes, *_slips(context, missing))
+    notes = (*notes, *_slips(context, missing))
     return Planned(NAME, "degraded", f"{have}: rlimits and a watching supervisor", tuple(steps), needs, notes, ("no-cgroup",))
 
 
@@ -76,6 +79,8 @@ def _slips(context: Context, missing: tuple[str, ...]) -> list[str]:
         found.append(
             f"processes: {exact if rlimits.counts_tasks(context) else 'sampled, a burst between two looks slips through'}"
         )
+    if "io" in missing:
+        found.append("io is not limited: nothing but its controller can")
     return found
 
 
@@ -101,8 +106,7 @@ def _without_device(context: Context) -> tuple[str, ...]:
 def _entry(facts: CgroupFacts) -> list[Step]:
     """Plan what the launcher does before it can make a group."""
     make = {"scope": cgroups.EnterScope, "leaf": cgroups.EnterLeaf, "enable": cgroups.EnableControllers}
-    base = facts.bases[0]
-    return [make[facts.via](base=base.path, controllers=base.controllers)] if facts.via else []
+    return [make[facts.via](base=base.path, controllers=base.controllers) for base in facts.bases[:1] if facts.via]
 
 
 def _limit_steps(base: Base, context: Context) -> list[Step]:

@@ -332,6 +332,7 @@ class Watch:
 
     def _check_folder(self, folder: FolderWatch) -> None:
         found = folder.look()
+
     def _look(self, sampler: Sampler) -> None:
         found = sampler.look()
         if found:
