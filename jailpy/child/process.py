@@ -143,7 +143,7 @@ def set_affinity(step: steps.SetAffinity, child: Child) -> None:
 def apparmor_on_exec(step: steps.ApparmorOnExec, child: Child) -> None:
     """Apply ApparmorOnExec. An unknown profile is ENOENT here, never an unconfined execve."""
     files.write("/proc/thread-self/attr/apparmor/exec", f"stack {step.profile}")
-    if step.profile not in files.read("/proc/thread-self/attr/apparmor/exec"):
+    if files.read("/proc/thread-self/attr/apparmor/exec").rpartition(" (")[0] != step.profile:
         raise OSError(errno.ENOENT, "the request does not read back")
 
 

@@ -21,6 +21,7 @@ _MODULES = {
     "doctor": ("jailpy.cli.doctor", "doctor"),
     "selftest": ("jailpy.cli.selftest", "selftest"),
     "profile": ("jailpy.cli.profile", "profile"),
+    "apparmor": ("jailpy.cli.apparmor", "apparmor"),
 }
 _EXAMPLES = """\b
 Examples:
@@ -101,5 +102,5 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     except JailPyError as error:
         status = complain(error)
-        return 1 if status == 125 and argv[:1] in (["doctor"], ["selftest"], ["profile"]) else status
+        return 1 if status == 125 and argv[:1] in (["doctor"], ["selftest"], ["profile"], ["apparmor"]) else status
     return result if isinstance(result, int) else 0

@@ -8,8 +8,12 @@ import stat
 
 from jailpy import cache
 from jailpy.frozen import Frozen
-from jailpy.host import cgroups
+from jailpy.host import apparmor, cgroups
 from jailpy.kernel import ARCH, files, landlock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jailpy.host.apparmor import Loaded
 
 # systemd's table of uid ranges leaves 1879048192 to 2147483647 unused (systemd.io, UIDS-GIDS).
 UNUSED_UIDS = 1879048192
@@ -69,7 +73,7 @@ class HostFacts(Frozen):
     proc: tuple[Entry, ...]
     root_filesystem: str
     apparmor: bool
-    apparmor_profiles: tuple[str, ...]
+    apparmor_profiles: tuple[Loaded, ...]
     tmpfs_user_xattr: bool
     resolv_conf: str
     cgroups: cgroups.CgroupFacts
@@ -155,18 +159,6 @@ def _read_or_empty(path: str) -> str:
         return ""
 
 
-def _apparmor() -> bool:
-    return _read_or_empty("/sys/module/apparmor/parameters/enabled").strip() == "Y"
-
-
-def _apparmor_profiles() -> tuple[str, ...]:
-    """Return the names of the loaded profiles; each is a folder NAME.NUMBER of securityfs, which anyone may list."""
-    try:
-        return tuple(name.rpartition(".")[0] for name in os.listdir("/sys/kernel/security/apparmor/policy/profiles"))
-    except OSError:
-        return ()
-
-
 def gather() -> HostFacts:
     """Look at the host. Raises OSError where /proc cannot be read at all."""
     euid, egid = os.geteuid(), os.getegid()
@@ -191,8 +183,8 @@ def gather() -> HostFacts:
         devices=tuple(name for name in ("null", "zero", "full", "random", "urandom", "tty") if os.path.exists(f"/dev/{name}")),
         proc=_proc(),
         root_filesystem=root.partition(" - ")[2].split(" ")[0],
-        apparmor=_apparmor(),
-        apparmor_profiles=_apparmor_profiles(),
+        apparmor=apparmor.enabled(),
+        apparmor_profiles=apparmor.loaded() if apparmor.enabled() else (),
         tmpfs_user_xattr=_kernel() >= (6, 6),
         resolv_conf=_read_or_empty("/etc/resolv.conf"),
         cgroups=cgroups.discover(mounts, euid),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 
-from jailpy.host import surroundings
+from jailpy.host import apparmor, surroundings
 from jailpy.host.fixes import Fix, Remedy, advice, quoted, run, sysctl, write
 
 _REFUSED = (errno.EPERM, errno.EACCES)
@@ -79,7 +79,7 @@ def no_rights() -> Remedy:
     """Tell why a user namespace gives no rights, or is refused by a security module."""
     profile = surroundings.label()
     if profile:
-        return Remedy(f"the AppArmor profile {profile} confines this process", (opened(),))
+        return Remedy(f"the AppArmor profile {profile} confines this process", (_out_of_profile(),))
     if surroundings.text(_APPARMOR) == "1" and os.geteuid() != 0:
         return _ubuntu()
     if surroundings.filtered():
@@ -94,6 +94,15 @@ def no_rights() -> Remedy:
 def opened() -> Fix:
     """Say how what this process runs inside is opened, or that JailPy must be started outside of it."""
     return advice(_OPENED.get(surroundings.container(), _OUTSIDE))
+
+
+def _out_of_profile() -> Fix:
+    """Say how the launcher gets out of a profile around it."""
+    script = surroundings.start_script()
+    if surroundings.container() or not script:
+        return opened()
+    own = f"{surroundings.sudo()}{script} apparmor install --launcher"
+    return advice(f"{_OUTSIDE}; or let that profile start it in its own, by the rule `{script} px,` and: {own}")
 
 
 def _filter_refuses() -> bool:
@@ -138,16 +147,19 @@ def _ubuntu() -> Remedy:
     """Ubuntu 23.10 and later: the namespace is made and its rights are taken away."""
     switch = "kernel.apparmor_restrict_unprivileged_userns = 1"
     cause = f"{switch}: AppArmor takes a user namespace's rights from every program without a profile that allows them"
-    return Remedy(cause, (apparmor_profile(surroundings.program()),))
+    script = surroundings.start_script()
+    if not script:
+        fix = "start JailPy by its start script (made by pip install): a profile for the interpreter fits every Python program"
+        return Remedy(cause, (advice(fix),))
+    if not surroundings.started_by_script():
+        cause += f", and python -m jailpy is such a program whatever {script} has"
+    return Remedy(cause, (apparmor_profile(script), advice(" ".join(apparmor.worth(script)))))
 
 
 def apparmor_profile(path: str) -> Fix:
     """Install a profile which only allows a program to make user namespaces."""
-    escaped = "".join(f"\\{char}" if char in '*?[]{}^"\\@' else char for char in path)
-    head = f'profile jailpy-launcher "{escaped}" flags=(unconfined) {{'
-    lines = ("abi <abi/4.0>,", "include <tunables/global>", head, "  userns,", "}")
-    file = "/etc/apparmor.d/jailpy-launcher"
-    return write(file, lines, f"apparmor_parser -r {file}")
+    file = apparmor.file_of(apparmor.LAUNCHER)
+    return write(file, apparmor.launcher_profile(path), f"apparmor_parser -r {file}")
 
 
 def masked_proc() -> Remedy:
@@ -246,7 +258,8 @@ _KNOWN: dict[tuple[str, int], str] = {
     ("SetCgroupLimit", errno.ENOENT): "swap is active here and not accounted: boot with swapaccount=1, or switch swap off",
     ("RestrictLandlock", errno.E2BIG): "sixteen Landlock rulesets are on this process already: start JailPy outside of them",
     ("RestrictLandlock", errno.ENOTRECOVERABLE): "Landlock does not act on this kernel although it is there: see jailpy doctor",
-    ("ApparmorOnExec", errno.ENOENT): "the AppArmor profile is not loaded: apparmor_parser -r its file",
+    ("ApparmorOnExec", errno.ENOENT): "the AppArmor profile is not loaded: jailpy apparmor install, or apparmor_parser -r",
+    ("ApparmorOnExec", errno.EACCES): "the AppArmor profile around JailPy forbids stacking: start it outside of that one",
     ("OpenTerminal", errno.ENOSPC): "all pseudo-terminals of this host are taken: kernel.pty.max",
     ("EnterScope", errno.ETIMEDOUT): "the systemd that should make it hangs: systemctl --user status (root: systemctl status)",
     ("EnterScope", errno.EACCES): "what systemd says to it: journalctl --user -n 20 (root: journalctl -n 20)",

@@ -141,9 +141,17 @@ def sudo() -> str:
     return "" if os.geteuid() == 0 else "sudo "
 
 
-def program() -> str:
-    """Return the file that AppArmor takes this program for: the `jailpy` script, else the interpreter."""
-    script = os.path.realpath(sys.argv[0]) if sys.argv and sys.argv[0] else ""
-    if os.path.basename(script) == "jailpy" and os.access(script, os.X_OK):
-        return script
-    return os.path.realpath("/proc/self/exe")
+def start_script() -> str:
+    """Return the start script `jailpy`: the one that runs, else one beside the interpreter; "" where there is none."""
+    beside = os.path.join(os.path.dirname(sys.executable), "jailpy")
+    for path in (sys.argv[0] if sys.argv else "", beside):
+        script = os.path.realpath(path) if path else ""
+        if os.path.basename(script) == "jailpy" and script.isprintable() and os.access(script, os.X_OK):
+            return script
+    return ""
+
+
+def started_by_script() -> bool:
+    """Say whether AppArmor takes this program for its start script, not for the interpreter (`python -m jailpy`)."""
+    script = start_script()
+    return bool(script) and bool(sys.argv[0]) and os.path.realpath(sys.argv[0]) == script

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SHOWN = RDONLY | NOSUID | NODEV
 _ROOT_SIZE, _ROOT_INODES = 4 << 20, 4096
-_PROC_SHOWN = frozenset(
+PROC_SHOWN = frozenset(
     ("cpuinfo", "filesystems", "loadavg", "meminfo", "mounts", "net", "self", "stat", "sys", "thread-self", "uptime", "version")
 )
 
@@ -73,7 +73,7 @@ def _proc(tree: Tree, context: Context) -> None:
     slot = tree.slot()
     tree.add(steps.NewProc(slot=slot, attributes=NOSUID | NODEV | NOEXEC))
     tree.attach(slot, "/proc", "folder", HOST, "it")
-    hidden = [entry for entry in context.host.proc if entry.path not in _PROC_SHOWN and entry.kind != "link"]
+    hidden = [entry for entry in context.host.proc if entry.path not in PROC_SHOWN and entry.kind != "link"]
     files = tuple(f"proc/{entry.path}" for entry in hidden if entry.kind == "file")
     folders = tuple(f"proc/{entry.path}" for entry in hidden if entry.kind == "folder")
     tree.add(steps.BindReadOnly(path="proc/sys"))

@@ -18,6 +18,7 @@ from jailpy.profile.overrides import Override
 from jailpy.services.attacks import TAKE_MEMORY, TAKE_PROCESSES, Answer, Attack, chosen, parse
 from jailpy.services.attacks.inapplicable import reason
 from jailpy.services.attacks.scene import SHOWN, Scene, works
+from jailpy.steps.process import ApparmorOnExec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -164,7 +165,9 @@ class _Bench:
         if self._plain:
             own: dict[str, object] = {"shown": self._scene.shown, "bounding": plan.host.real_root}
             facts = {**facts, **own, **({"folder": ".", "landlock": "../canary"} if inside else {})}
-        return {"scene": {**facts, "open_files": limits.open_files, "file_size": limits.file_size}, "attacks": names}
+        label = next((step.profile for step in plan.steps if isinstance(step, ApparmorOnExec)), "")
+        more = {"open_files": limits.open_files, "file_size": limits.file_size, "apparmor": label}
+        return {"scene": {**facts, **more}, "attacks": names}
 
     def _attack(self, plan: Plan, names: tuple[str, ...], overrides: tuple[Override, ...]) -> dict[str, Answer]:
         """Run attacks in a jail. A filter that would kill is made to refuse, so that one run can try them all."""

@@ -11,6 +11,7 @@ import time
 
 from jailpy.child import wire
 from jailpy.errors import HostError
+from jailpy.host import apparmor
 from jailpy.kernel import files
 from jailpy.launcher import failure
 from jailpy.steps.cgroups import SampleProcesses
@@ -213,8 +214,9 @@ class Watch:
             label = files.read(f"/proc/{self.jail.payload}/attr/apparmor/current").strip()
         except OSError:
             return
-        if wanted not in label:
-            self.stop("internal_error", Evidence(source=f"apparmor: the payload runs as {label}, not in {wanted}"))
+        state = next(layer.state for layer in self.jail.plan.layers if layer.name == ApparmorOnExec.layer)
+        if not apparmor.holds(label, wanted, enforced=state == "enforced"):
+            self.stop("internal_error", Evidence(source=f"apparmor: the payload runs as {label}, not enforced in {wanted}"))
         self.jail.verified["apparmor"] = f"the payload's label is {label}"
 
     def _on_violation(self) -> None:

@@ -58,7 +58,7 @@ ATTACKS = (
     Attack("seccomp", "change_personality", "personality READ_IMPLIES_EXEC", "bare", "personality"),
     Attack("seccomp", "use_keyrings", "keyctl", "bare", "keyctl"),
     Attack("landlock", "read_landlock_canary", "read a file outside of the rules", "bare"),
-    Attack("apparmor", "keep_label", "run without the jail's AppArmor profile", "outside"),
+    Attack("apparmor", "keep_label", "run without the jail's AppArmor profile", "bare"),
     Attack("rlimits", "open_many_files", "open more files than limits.open_files", "outside"),
     Attack("rlimits", "write_large_file", "write a file larger than limits.file_size", "outside"),
 )

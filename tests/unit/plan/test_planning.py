@@ -9,6 +9,7 @@ import pytest
 from jailpy import child
 from jailpy.errors import HostError
 from jailpy.host import facts
+from jailpy.host.apparmor import Loaded
 from jailpy.host.cgroups import Base, CgroupFacts
 from jailpy.layers import Command, privileges
 from jailpy.plan.codec import to_json
@@ -97,7 +98,7 @@ def test_degraded_never_satisfies_a_requirement(host):
 def test_a_preferred_layer_may_be_absent(host):
     made = plan(host)
     assert layer(made, "apparmor").state == "absent"
-    loaded = host.replace(apparmor=True, apparmor_profiles=("jailpy-strict",))
+    loaded = host.replace(apparmor=True, apparmor_profiles=(Loaded("jailpy-strict", "enforce"),))
     assert layer(plan(loaded), "apparmor").state == "enforced"
     assert [step for step in plan(loaded).steps if isinstance(step, process.ApparmorOnExec)]
     with pytest.raises(AssertionError, match="apparmor"):
@@ -128,7 +129,7 @@ EDGES = (
 
 @pytest.mark.parametrize("groups", [V1, V2], ids=["v1", "v2"])
 def test_the_order_has_every_edge(host, groups):
-    loaded = host.replace(cgroups=groups, apparmor=True, apparmor_profiles=("jailpy-strict",))
+    loaded = host.replace(cgroups=groups, apparmor=True, apparmor_profiles=(Loaded("jailpy-strict", "enforce"),))
     steps = plan(loaded, command=COMMAND.replace(terminal=True)).steps
     at = {kind: [index for index, step in enumerate(steps) if type(step) is kind] for kind in {type(step) for step in steps}}
     for before, after in EDGES:
