@@ -153,13 +153,13 @@ def _ubuntu() -> Remedy:
         return Remedy(cause, (advice(fix),))
     if not surroundings.started_by_script():
         cause += f", and python -m jailpy is such a program whatever {script} has"
-    return Remedy(cause, (apparmor_profile(script), advice(" ".join(apparmor.worth(script)))))
+    return Remedy(cause, (apparmor_profile(script),))
 
 
 def apparmor_profile(path: str) -> Fix:
     """Install a profile which only allows a program to make user namespaces."""
     file = apparmor.file_of(apparmor.LAUNCHER)
-    return write(file, apparmor.launcher_profile(path), f"apparmor_parser -r {file}")
+    return write(file, apparmor.launcher_profile(path), f"apparmor_parser -r {file}", " ".join(apparmor.worth(path)))
 
 
 def masked_proc() -> Remedy:

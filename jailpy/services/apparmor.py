@@ -9,11 +9,13 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import subprocess
 import sys
 
 from jailpy.errors import HostError, ProfileError
 from jailpy.host import apparmor, surroundings
+from jailpy.kernel import files
 from jailpy.layers.apparmor_rules import Dialect, profile_text
 from jailpy.profile.load import load
 
@@ -125,16 +127,10 @@ def _install_one(parser: str, name: str, text: str) -> None:
 
 def _own(path: str) -> str | None:
     """Return the text of a file of ours, None where there is none. Raises HostError for another's."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise HostError(f"apparmor: {path}: {error.strerror}") from error
-        raise _foreign(path) from error
-    with open(descriptor, encoding="utf-8", errors="surrogateescape") as file:
-        text = file.read()
+    regular = stat.S_ISREG(os.lstat(path).st_mode)
+    text = files.read(path) if regular else ""
     if not text.startswith(apparmor.MARK):
         raise _foreign(path)
     return text
@@ -182,9 +178,8 @@ def _parse(parser: str, what: str, *arguments: str) -> None:
     command = [parser, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, check=False)
     if done.returncode:
-        lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        said = lines[-1].strip() if lines else f"exit status {done.returncode}"
-        raise HostError(f"apparmor: apparmor_parser could not {what} {arguments[-1]}: {said}", hints=lines[:-1])
+        said = "; ".join((done.stderr + done.stdout).split("\n")).strip("; ") or f"exit status {done.returncode}"
+        raise HostError(f"apparmor: apparmor_parser could not {what} {arguments[-1]}: {said}")
 
 
 def mode_of(name: str) -> str:

@@ -32,8 +32,9 @@ def shell_takes(*lines):
         (UBUNTU, errno.EACCES, "kernel.apparmor_restrict_unprivileged_userns = 1", "apparmor_parser -r /etc/apparmor.d/jailpy-launcher"),
     ],
 )  # fmt: skip
-def test_an_administrators_switch(host, changes, number, cause, fix):
+def test_an_administrators_switch(host, monkeypatch, changes, number, cause, fix):
     host(changes)
+    monkeypatch.setattr(surroundings, "start_script", lambda: "/usr/local/bin/jailpy")
     found = remedies.no_user_namespace(number)
     assert cause in found.cause
     assert any(fix in line for line in found.lines())
@@ -84,9 +85,13 @@ def test_the_apparmor_profile_is_what_was_meant(host, tmp_path):
     script = f'sudo() {{ [ "$1" != tee ] || cat >{tmp_path}/profile; }}\n' + "\n".join(lines)
     subprocess.run(["sh", "-ec", script], check=True)
     text = (tmp_path / "profile").read_text().splitlines()
-    assert text[0] == "abi <abi/4.0>,"
-    assert text[2] == 'profile jailpy-launcher "/home/o\'brien/my venv/bin/jailpy\\[1\\]" flags=(unconfined) {'
-    assert text[3:] == ["  userns,", "}"]
+    assert [line for line in text if not line.startswith("#")] == [
+        "abi <abi/4.0>,",
+        "include <tunables/global>",
+        'profile jailpy-launcher "/home/o\'brien/my venv/bin/jailpy\\[1\\]" flags=(unconfined) {',
+        "  userns,",
+        "}",
+    ]
 
 
 def test_the_profile_names_the_script_that_was_started(host, tmp_path, monkeypatch):
@@ -94,9 +99,24 @@ def test_the_profile_names_the_script_that_was_started(host, tmp_path, monkeypat
     script.write_text("#!/bin/sh\n")
     script.chmod(0o755)
     monkeypatch.setattr("sys.argv", [str(script)])
-    assert surroundings.program() == str(script)
+    assert (surroundings.start_script(), surroundings.started_by_script()) == (str(script), True)
     monkeypatch.setattr("sys.argv", ["/usr/lib/python3/dist-packages/jailpy/__main__.py"])
-    assert "python" in surroundings.program()
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python3"))
+    assert (surroundings.start_script(), surroundings.started_by_script()) == (str(script), False)
+    host(UBUNTU)
+    assert f"python -m jailpy is such a program whatever {script} has" in remedies.no_rights().cause
+    script.unlink()
+    assert surroundings.start_script() == ""
+    assert "start script" in " ".join(remedies.no_rights().lines())
+
+
+def test_a_profile_around_the_launcher_is_left_by_a_rule(host, monkeypatch):
+    host({"/proc/self/attr/current": "shell (enforce)\n"})
+    monkeypatch.setattr(surroundings, "start_script", lambda: "/usr/local/bin/jailpy")
+    found = remedies.no_user_namespace(errno.EACCES)
+    assert "AppArmor profile shell (enforce) confines this process" in found.cause
+    assert "`/usr/local/bin/jailpy px,`" in " ".join(found.lines())
+    assert "/usr/local/bin/jailpy apparmor install --launcher" in " ".join(found.lines())
 
 
 def test_masked_proc_is_named_with_what_covers_it(host):
@@ -196,8 +216,9 @@ def test_every_step_of_the_table_exists():
     assert named - known == set()
 
 
-def test_a_fix_of_several_lines_is_left_to_doctor(host):
+def test_a_fix_of_several_lines_is_left_to_doctor(host, monkeypatch):
     host(UBUNTU)
+    monkeypatch.setattr(surroundings, "start_script", lambda: "/usr/local/bin/jailpy")
     assert remedies.for_step("SetHostname", errno.EPERM)[1] == "jailpy doctor prints the lines that mend it"
 
 
