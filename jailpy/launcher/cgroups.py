@@ -172,7 +172,7 @@ def name_for(pid: int, start: str, number: int) -> str:
 
 
 def _pid_namespace() -> str:
-    return str(os.stat("/proc/self/ns/pid").st_ino)
+    return os.readlink("/proc/self/ns/pid").partition("[")[2].rstrip("]")
 
 
 def start_time(pid: int | str) -> str:

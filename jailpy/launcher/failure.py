@@ -75,7 +75,7 @@ def _command_error(plan: Plan, step: steps.Execute, number: int, detail: int) ->
             exit_status=127,
             hints=["show the interpreter with --ro, or name it as the command"],
         )
-    hints = _noexec_hint(plan, name) if number == errno.EACCES else []
+    hints = [*_confined_hint(), *_noexec_hint(plan, name)] if number == errno.EACCES else []
     return CommandError(f"command: {name}: {os.strerror(number)}", errno=number, exit_status=126, hints=hints)
 
 
@@ -87,6 +87,14 @@ def _outside_hint(plan: Plan, name: str) -> list[str]:
         if os.access(path, os.X_OK):
             return [f"the caller's {path} lies outside the jail (a shim such as pyenv's does): name a program below /usr"]
     return []
+
+
+def _confined_hint() -> list[str]:
+    """Name an AppArmor profile around the launcher: execve is checked against it too."""
+    from jailpy.host import surroundings
+
+    profile = surroundings.label()
+    return [f"the AppArmor profile {profile} around JailPy may refuse it: journalctl -k -g DENIED"] if profile else []
 
 
 def _noexec_hint(plan: Plan, name: str) -> list[str]:

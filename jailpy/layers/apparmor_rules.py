@@ -129,10 +129,11 @@ def _network(grants: Grants, dialect: Dialect) -> list[str]:
 def _others(name: str) -> list[str]:
     peer = f'peer="{{,**//&}}{name}{{,//&**}}"'
     return [
-        "# Other processes: those of the jail, whatever this profile is stacked on. Signals may come from anywhere.",
+        "# Other processes: those of the jail, whatever this profile is stacked on. From outside: signals, and ps.",
         f"signal (send) {peer},",
         "signal (receive),",
-        f"ptrace (read, readby, trace, tracedby) {peer},",
+        f"ptrace (read, trace, tracedby) {peer},",
+        "ptrace (readby),",
     ]
 
 
