@@ -39,11 +39,26 @@ def test_the_payload_is_stacked(guest, mode):
     assert state(control.out.split("\n", 1)[1]) == ("absent", "no profile jailpy-strict is loaded")
 
 
+SLOW = """cat >/tmp/slow.toml <<'END'
+schema = 1
+name = "slow"
+extends = ["strict"]
+[limits]
+wall = "5m"
+cpu = "5m"
+END
+"""
+
+
+@pytest.mark.full
 def test_selftest_holds_with_it(guest):
-    done = guest.run("jailpy selftest --json", before=INSTALL)
+    """A profile of a user's own, by its path, with time for a guest that is emulated."""
+    done = guest.run("jailpy selftest -p /tmp/slow.toml --json", before=f"{SLOW}jailpy apparmor install /tmp/slow.toml")
     found = json.loads(done.out)
+    attacks = {attack["name"]: attack for attack in found["attacks"]}
+    assert attacks["keep_label"]["jail"] == "is confined by jailpy-slow//&unconfined (enforce)"
     assert {layer["name"]: layer["held"] for layer in found["layers"]}["apparmor"] is True
-    assert (done.status, found["held"]) == (0, True)
+    assert (done.status, found["held"]) == (0, True), done.out
 
 
 @pytest.mark.full
@@ -77,24 +92,20 @@ WEAK = '--set require.layers=\'["!seccomp","!landlock"]\''
     [
         ("import os; os.open('/proc/self/mem', os.O_RDWR)", "open"),
         ("import os; os.kill(1, 0)", "signal"),
-        ("import os; os.listdir('/proc/1/fd')", "ptrace"),
         ("import socket; socket.socket()", "create"),
         ("import os; os.listdir('/proc/tty')", "open"),
     ],
-    ids=["memory", "signal", "ptrace", "network", "proc"],
+    ids=["memory", "signal", "network", "proc"],
 )
 def test_what_it_adds_where_filter_and_landlock_are_gone(guest, attack, denied):
     """Each of these is refused by AppArmor alone: the same jail without it is the control."""
     run = f'jailpy exec {WEAK} -- python3 -c "{attack}"'
     control = guest.run(run)
     stacked = guest.run(run, before=INSTALL, after=DENIED)
-    if denied == "ptrace":
-        assert control.status == 1, "init is unreadable by itself; AppArmor is asked all the same"
-    else:
-        assert control.status == 0, control.err
+    assert control.status == 0, control.err
     assert stacked.status == 1
     assert "PermissionError" in stacked.err
-    assert denied == "ptrace" or f'operation="{denied}"' in stacked.after
+    assert f'operation="{denied}"' in stacked.after
 
 
 def test_a_missing_profile(guest):
@@ -174,7 +185,9 @@ def test_a_launcher_that_is_confined_itself(guest):
         f"aa-exec -p around -- setpriv --no-new-privs jailpy exec -- {LABEL}",
     ):
         done = guest.run(run, before=around, after=DENIED)
-        assert (done.status, done.out) == (0, "jailpy-strict//&around (enforce)\n"), done.err
+        assert done.status == 0, done.err
+        names, _, mode = done.out.rpartition(" ")
+        assert (sorted(names.split("//&")), mode) == (["around", "jailpy-strict"], "(enforce)\n")
         assert done.after == ""
 
 
