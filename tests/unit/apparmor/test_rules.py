@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jailpy.errors import ProfileError
@@ -50,6 +50,7 @@ def matcher(pattern):
     return re.compile("".join(parts))
 
 
+@settings(deadline=None)
 @given(PLACES | st.text("/devprocsylibx3264tmp.", max_size=12).map(lambda rest: "/" + rest))
 @pytest.mark.parametrize("places", [apparmor_grants.NOT_SHOWN, apparmor_grants.SYSTEM, (*apparmor_grants.NOT_SHOWN, "/tmp")])
 def test_outside_means_what_it_says(places, path):
