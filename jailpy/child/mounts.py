@@ -89,6 +89,13 @@ def attach(step: steps.Attach, child: Child) -> None:
     os.close(source)
 
 
+def attach_behind(step: steps.AttachBehind, child: Child) -> None:
+    """Apply AttachBehind: an absolute path starts at the host's tree, which the new root covers."""
+    source = child.slots.pop(step.slot)
+    mount.move_mount(source, _HERE, os.fsencode(step.path))
+    os.close(source)
+
+
 def take_folder(step: steps.TakeFolder, child: Child) -> None:
     """Apply TakeFolder."""
     taken = mount.open_tree(_HERE, os.fsencode(step.path), recursive=False)
@@ -140,14 +147,6 @@ def mask(step: steps.Mask, child: Child) -> None:
             mount.bind(os.fsencode(paths[0]), os.fsencode(path))
 
 
-def leave_behind(step: steps.LeaveBehind, child: Child) -> None:
-    """Apply LeaveBehind. Unmounting here would wait for a grace period of RCU, as ChangeRoot does once for all."""
-    found = mount.openat2(_HERE, os.fsencode(step.path), os.O_PATH, _NO_LINKS)
-    mount.move_mount(found, _HERE, b"/proc")  # the host's, below the new root
-    os.close(found)
-    os.rmdir(step.path)
-
-
 def set_attributes(step: steps.SetAttributes, child: Child) -> None:
     """Apply SetAttributes."""
     target = child.root if not step.path else mount.openat2(_HERE, os.fsencode(step.path), os.O_PATH, _NO_LINKS)
@@ -185,6 +184,7 @@ APPLY: dict[type[Step], Callable[[Any, Child], None]] = {
     steps.MakeFile: make_file,
     steps.MakeLink: make_link,
     steps.Attach: attach,
+    steps.AttachBehind: attach_behind,
     steps.TakeFolder: take_folder,
     steps.NewOverlay: new_overlay,
     steps.CopyTree: copy_tree,
@@ -192,7 +192,6 @@ APPLY: dict[type[Step], Callable[[Any, Child], None]] = {
     steps.NewDevpts: new_devpts,
     steps.BindReadOnly: bind_read_only,
     steps.Mask: mask,
-    steps.LeaveBehind: leave_behind,
     steps.SetAttributes: set_attributes,
     steps.ChangeRoot: change_root,
     steps.OfferFolder: offer_folder,

@@ -86,9 +86,9 @@ def _layer_lines(plan: Plan) -> list[str]:
 def _step_lines(plan: Plan) -> list[str]:
     reasons = dict(ORDER)
     lines, phase = [], ""
-    for number, step in enumerate(plan.steps, 1):
-        if step.phase != phase:
-            phase = step.phase
+    for position, step in enumerate(plan.steps):
+        if plan.phase(position) != phase:
+            phase = plan.phase(position)
             lines.append(f"{phase}: {reasons[phase]}")
-        lines.append(f"{number:4}  {step.side.removesuffix('-after-fork'):8} {step.layer:13} {step.describe()}")
+        lines.append(f"{position + 1:4}  {step.side.removesuffix('-after-fork'):8} {step.layer:13} {step.describe()}")
     return lines

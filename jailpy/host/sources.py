@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _WHOLE = ("/", "/proc", "/sys", "/dev", "/run", "/tmp", "/var/run", "/var/tmp", "/run/user")  # noqa: S108
 _BELOW = ("/proc/", "/sys/", "/dev/")
 _OWN_PLACES = ("proc", "sys", "dev", "run", "tmp")
-_TAKEN = ("/proc", "/dev", "/.disk", "/.landlock")
+_TAKEN = ("/proc", "/dev", "/.landlock")
 _MOST_NAMES, _MOST_LOOKS, _MOST_FOREIGN = 1000, 5000, 3
 
 

@@ -61,9 +61,8 @@ def _disk(tree: Tree, context: Context) -> None:
     own = [size for _, size in tmpfs_destinations(context) if size is not None]
     size = max(limits.disk - sum(own), 4096)  # a tmpfs of size 0 has no bound
     inodes = max(limits.inodes - sum(_inodes(context, size) for size in own), _LEAST_INODES)
-    tree.folder(f"/{steps.DISK}")
     tree.add(steps.NewTmpfs(slot=slot, size=size, inodes=inodes, mode=0o755, attributes=NOSUID | NODEV))
-    tree.add(steps.Attach(slot=slot, path=steps.DISK, what="it"))
+    tree.add(steps.AttachBehind(slot=slot, path=steps.DISK, what="it"))
 
 
 def _inodes(context: Context, size: int) -> int:
@@ -83,8 +82,7 @@ def _private(tree: Tree, context: Context, destination: str, size: int | None) -
     mode = 0o1777 if destination in ("/tmp", "/dev/shm") else 0o755  # noqa: S108
     slot, attributes = tree.slot(), writable_attributes(context)
     if size is None:
-        tree.folder(f"/{steps.DISK}/{slot}", mode)
-        tree.add(steps.TakeFolder(slot=slot, path=f"{steps.DISK}/{slot}", attributes=attributes))
+        tree.add(steps.TakeFolder(slot=slot, path=tree.aside(str(slot), mode), attributes=attributes))
     else:
         inodes = _inodes(context, size)
         tree.add(steps.NewTmpfs(slot=slot, size=size, inodes=inodes, mode=mode, attributes=attributes))
@@ -113,16 +111,14 @@ def _copy(tree: Tree, context: Context, source: Source) -> None:
         tree.copy(slot, source.path, source.destination)
         return
     aside = f"{steps.DISK}/copy{slot}"
-    tree.copy(slot, source.path, f"/{aside}")
+    tree.add(steps.CopyTree(slot=slot, source=source.path, path=aside))
     tree.add(steps.TakeFolder(slot=slot, path=aside, attributes=writable_attributes(context)))
     tree.attach(slot, source.destination, source.kind, COW, "the copy")
 
 
 def _overlay(tree: Tree, context: Context, source: Source, slot: int) -> None:
-    lower, upper, work = (f"{steps.DISK}/cow{slot}/{name}" for name in ("lower", "upper", "work"))
-    for path in (lower, upper, work):
-        tree.folder(f"/{path}")
-    tree.add(steps.Attach(slot=slot, path=lower, what=source.path))
+    lower, upper, work = (tree.aside(f"cow{slot}/{name}") for name in ("lower", "upper", "work"))
+    tree.add(steps.AttachBehind(slot=slot, path=lower, what=source.path))
     attributes = writable_attributes(context)
     tree.add(steps.NewOverlay(slot, source.path, lower, upper, work, attributes))
     tree.attach(slot, source.destination, "folder", COW, "it")
@@ -147,12 +143,10 @@ def _collected(tree: Tree, workdir: str) -> list[str]:
 def _finish(tree: Tree, context: Context) -> None:
     own = tuple(path.strip("/") for path in hidden(context))
     if own:
-        tree.folder(f"/{steps.DISK}/nothing")
-        tree.add(steps.Mask(files=(), folders=own, file_cover="dev/null", folder_cover=f"{steps.DISK}/nothing"))
+        tree.add(steps.Mask(files=(), folders=own, file_cover="dev/null", folder_cover=tree.aside("nothing")))
     tree.add(steps.OfferFolder(path=steps.DISK, purpose="disk"))
     if context.command.collect:
         for path in _collected(tree, context.profile.filesystem.workdir):
             tree.add(steps.OfferFolder(path=path.strip("/"), purpose="collect"))
-    tree.add(steps.LeaveBehind(path=steps.DISK))
     tree.add(steps.SetAttributes(path="", attributes=SHOWN))
     tree.add(steps.ChangeRoot(method=_method(context)))

@@ -24,6 +24,7 @@ class Tree:
         self.steps: list[Step] = []
         self.places: dict[str, str] = {}
         self._made: set[str] = {"/"}
+        self._aside: set[str] = set()
         self._slots = 0
 
     def add(self, step: Step) -> None:
@@ -53,6 +54,16 @@ class Tree:
             self._parents(path)
             self._made.add(path)
             self.add(steps.MakeFolder(path=path.strip("/"), mode=mode))
+
+    def aside(self, name: str, mode: int = 0o755) -> str:
+        """Make a folder of the jail's disk, out of the new root; return its path."""
+        path = f"{steps.DISK}/{name}"
+        if path not in self._aside:
+            if "/" in name:
+                self.aside(os.path.dirname(name))
+            self._aside.add(path)
+            self.add(steps.MakeFolder(path=path, mode=mode))
+        return path
 
     def file(self, path: str, content: bytes = b"") -> None:
         """Make a file, unless it is there."""

@@ -21,13 +21,13 @@ def plain(value: object) -> object:
     return value.encode(errors="surrogateescape").decode(errors="backslashreplace") if isinstance(value, str) else value
 
 
-def _step(step: Step) -> dict[str, object]:
+def _step(step: Step, phase: str) -> dict[str, object]:
     fields = plain(step.replace(program=b"") if hasattr(step, "program") else step)
     return {
         "step": type(step).__name__,
         "layer": step.layer,
         "side": step.side,
-        "phase": step.phase,
+        "phase": phase,
         "words": step.describe(),
         "values": fields,
     }
@@ -45,5 +45,5 @@ def to_json(plan: Plan) -> dict[str, object]:
         ],
         "allowed_missing": list(plan.excused),
         "tiers": list(plan.tiers),
-        "steps": [_step(step) for step in plan.steps],
+        "steps": [_step(step, plan.phase(position)) for position, step in enumerate(plan.steps)],
     }

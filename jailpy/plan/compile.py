@@ -18,7 +18,7 @@ from jailpy.layers import (
     seccomp,
     user,
 )
-from jailpy.plan import shape, tiers
+from jailpy.plan import shape, tiers, view
 from jailpy.plan.order import ordered
 
 TYPE_CHECKING = False
@@ -52,7 +52,8 @@ PLANNERS: dict[str, Callable[[Context], Planned]] = {
 class Plan(Frozen):
     """The ordered steps, and what each layer will do.
 
-    `excused` are the layers of --allow-missing, `tiers` the weaker tiers in force.
+    `excused` are the layers of --allow-missing, `tiers` the weaker tiers in force,
+    `shared` the positions of the steps that are the same for every run (jailpy/plan/view.py).
     """
 
     profile: Profile
@@ -62,6 +63,11 @@ class Plan(Frozen):
     layers: tuple[Planned, ...]
     excused: tuple[str, ...]
     tiers: tuple[str, ...]
+    shared: range
+
+    def phase(self, position: int) -> str:
+        """Return the phase of a step in the order (jailpy/plan/order.py)."""
+        return view.PHASE if position in self.shared else self.steps[position].phase
 
 
 class Rejection(Frozen):
@@ -118,5 +124,5 @@ def compile_plan(profile: Profile, host: HostFacts, command: Command, excused: t
     if unmet:
         return Rejection(unmet)
     steps = [step for layer in layers for step in layer.steps]
-    in_order = ordered((*steps, *_payload(context)))
-    return Plan(profile, host, command, in_order, layers, excused, tiers.in_force(layers))
+    in_order, shared = ordered((*steps, *_payload(context)))
+    return Plan(profile, host, command, in_order, layers, excused, tiers.in_force(layers), shared)

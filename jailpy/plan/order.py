@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from jailpy.plan import view
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from jailpy.steps import Step
 
@@ -15,6 +17,8 @@ ORDER: tuple[tuple[str, str], ...] = (
     ("clone", "init is born in its namespaces, and on version 2 in its cgroup"),
     ("id-map", "without ids init may do nothing"),
     ("identity", "a process without ids cannot mount"),
+    (view.PHASE, "the same for every run: a template may have done it before"),
+    ("birth", "from here on init belongs to its run"),
     ("cgroup-join", "what init builds and copies in counts in the run's memory, and the payload is born there"),
     ("cgroup-namespace", "its root is the group that init is in now"),
     ("mounts", "mounting needs the capabilities that are dropped later"),
@@ -36,6 +40,13 @@ ORDER: tuple[tuple[str, str], ...] = (
 _RANK = {phase: rank for rank, (phase, _) in enumerate(ORDER)}
 
 
-def ordered(steps: Iterable[Step]) -> tuple[Step, ...]:
-    """Sort steps by phase; within a phase they keep the order in which their layer planned them."""
-    return tuple(sorted(steps, key=lambda step: _RANK[step.phase]))
+def ordered(steps: Sequence[Step]) -> tuple[tuple[Step, ...], range]:
+    """Sort steps by phase; within a phase they keep the order in which their layer planned them.
+
+    Also return where in the result the steps of the view are.
+    """
+    once = view.shared(steps)
+    ranks = [_RANK[view.PHASE if position in once else step.phase] for position, step in enumerate(steps)]
+    order = sorted(range(len(steps)), key=ranks.__getitem__)
+    first = sum(rank < _RANK[view.PHASE] for rank in ranks)
+    return tuple(steps[position] for position in order), range(first, first + len(once))

@@ -11,13 +11,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import ClassVar
 
-DISK = ".disk"  # the tmpfs of the disk limit, in the new root while that is built
+# Where the tmpfs of the disk limit is attached while the new root is built: over a folder of the host's tree in this namespace,
+# which is left behind. Only what is taken out of it is ever in the jail.
+DISK = "/dev"
 _WORDS = {0x1: "read-only", 0x2: "nosuid", 0x4: "nodev", 0x8: "noexec", 0x200000: "nosymfollow"}
 
 
 def attribute_words(attributes: int) -> str:
     """Return mount attributes as mount(8) spells them."""
     return ", ".join(word for bit, word in _WORDS.items() if attributes & bit) or "no restrictions"
+
+
+def place(path: str) -> str:
+    """Return a path of the new root as it is in the jail, one of the disk by its name there."""
+    return f"{path[len(DISK) + 1 :] or 'all'} of the jail's disk" if path.startswith("/") else f"/{path}"
 
 
 class MountStep(Step):
@@ -105,7 +112,7 @@ class MakeFolder(MountStep):
     mode: int = 0o755
 
     def describe(self) -> str:
-        return f"make the folder /{self.path}"
+        return f"make the folder {place(self.path)}"
 
 
 class MakeFile(MountStep):
@@ -148,7 +155,7 @@ class TakeFolder(MountStep):
     attributes: int
 
     def describe(self) -> str:
-        return f"take /{self.path} as a mount of its own ({attribute_words(self.attributes)})"
+        return f"take {place(self.path)} as a mount of its own ({attribute_words(self.attributes)})"
 
 
 class NewOverlay(MountStep):
@@ -173,7 +180,7 @@ class CopyTree(MountStep):
     path: str
 
     def describe(self) -> str:
-        return f"copy {self.source} to /{self.path}"
+        return f"copy {self.source} to {place(self.path)}"
 
 
 class NewProc(MountStep):
@@ -207,6 +214,19 @@ class Mask(MountStep):
         return "mask " + ", ".join(f"/{path}" for path in (*self.files, *self.folders))
 
 
+class AttachBehind(MountStep):
+    """Attach the mount of a slot at an absolute path, in the host's tree of this namespace: `DISK` or a folder of it."""
+
+    slot: int
+    path: str
+    what: str
+
+    def describe(self) -> str:
+        return (
+            f"put {self.what} aside as {place(self.path)}" if self.path != DISK else f"put {self.what} aside as the jail's disk"
+        )
+
+
 class RootStep(MountStep):
     """Any step of the mount layer that finishes the new root."""
 
@@ -220,15 +240,6 @@ class BindReadOnly(RootStep):
 
     def describe(self) -> str:
         return f"make /{self.path} read-only"
-
-
-class LeaveBehind(RootStep):
-    """Move a mount that was only needed while building out to the host's tree of this namespace, which is left next."""
-
-    path: str
-
-    def describe(self) -> str:
-        return f"take /{self.path} out of the new root: it was needed while building only"
 
 
 class SetAttributes(RootStep):
@@ -261,4 +272,4 @@ class OfferFolder(RootStep):
     purpose: str
 
     def describe(self) -> str:
-        return f"hand the launcher a read-only view of /{self.path} ({self.purpose})"
+        return f"hand the launcher a read-only view of {place(self.path)} ({self.purpose})"

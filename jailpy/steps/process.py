@@ -61,7 +61,7 @@ class DieWithLauncher(Step):
     """prctl(PR_SET_PDEATHSIG, SIGKILL)."""
 
     layer: ClassVar[str] = "pid"
-    phase: ClassVar[str] = "identity"
+    phase: ClassVar[str] = "birth"
 
     def describe(self) -> str:
         return "die with the launcher"
@@ -82,7 +82,7 @@ class SetHostname(Step):
     """sethostname(2)."""
 
     layer: ClassVar[str] = "uts"
-    phase: ClassVar[str] = "identity"
+    phase: ClassVar[str] = "birth"
     name: str
 
     def describe(self) -> str:
@@ -93,7 +93,7 @@ class LoopbackUp(Step):
     """Set IFF_UP on lo."""
 
     layer: ClassVar[str] = "net"
-    phase: ClassVar[str] = "identity"
+    phase: ClassVar[str] = "birth"
 
     def describe(self) -> str:
         return "bring the loopback interface up"

@@ -22,6 +22,9 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+MAKING = mounts.MakeFolder | mounts.MakeFile | mounts.MakeLink | mounts.CopyTree | mounts.Attach
+
+
 def find(steps, kind, **values):
     return [
         step for step in steps if type(step) is kind and all(getattr(step, name) == value for name, value in values.items())
@@ -71,7 +74,7 @@ def test_cow_by_overlay_and_by_copy(here, mount_steps):
     overlay = one(steps, mounts.NewOverlay)
     assert overlay.attributes == NOSUID | NODEV | NOEXEC
     assert one(steps, mounts.OpenSource).attributes & RDONLY
-    assert one(steps, mounts.Attach, path=overlay.lower).what == str(here / "data")
+    assert one(steps, mounts.AttachBehind, path=overlay.lower).what == str(here / "data")
     assert find(steps, mounts.CopyTree) == []
     steps = mount_steps({"filesystem.cow": ["data"]}, tmpfs_user_xattr=False)
     assert find(steps, mounts.NewOverlay) == []
@@ -88,7 +91,7 @@ def test_a_file_is_copied_into_its_place(here, mount_steps):
 def test_put_outside_of_private_folders_gets_a_place(here, mount_steps):
     steps = mount_steps(put=[("data", "/in/data")])
     copy = one(steps, mounts.CopyTree)
-    assert copy.path.startswith(".disk/")
+    assert copy.path.startswith(f"{mounts.DISK}/")
     assert one(steps, mounts.TakeFolder, path=copy.path).attributes == NOSUID | NODEV | NOEXEC
     assert one(steps, mounts.Attach, path="in/data")
     assert one(steps, mounts.MakeFolder, path="in")
@@ -125,14 +128,14 @@ def test_private_folders_share_the_disk_limit(mount_steps):
     assert root.size == 4 << 20
     assert (shared.size, own.size) == (48 << 20, 16 << 20)
     assert (shared.inodes, own.inodes) == (750, 250)
-    assert [step.path for step in find(steps, mounts.OfferFolder, purpose="disk")] == ["data", ".disk"]
+    assert [step.path for step in find(steps, mounts.OfferFolder, purpose="disk")] == ["data", mounts.DISK]
     everything = mount_steps({"filesystem.tmpfs": ["/data:64M"], "limits.disk": 64 << 20})
     assert find(everything, mounts.NewTmpfs)[1].size == 4096  # size 0 would be no bound at all
 
 
 def test_private_folders_have_the_modes_that_programs_expect(mount_steps):
     steps = mount_steps()
-    modes = {step.path: step.mode for step in find(steps, mounts.MakeFolder) if step.path.startswith(".disk/")}
+    modes = {step.path: step.mode for step in find(steps, mounts.MakeFolder) if step.path.startswith(f"{mounts.DISK}/")}
     taken = {step.path: step.slot for step in find(steps, mounts.TakeFolder)}
     by_place = {find(steps, mounts.Attach, slot=slot)[0].path: modes[path] for path, slot in taken.items()}
     assert by_place == {"tmp": 0o1777, "work": 0o755, "dev/shm": 0o1777}
@@ -168,12 +171,19 @@ def test_collect_offers_the_work_folder_and_the_jails_own_mounts_below_it(here, 
 
 
 def test_nothing_of_the_host_is_opened_or_made_by_path_once_the_root_is_entered(here, mount_steps):
-    """Relative paths are the jail's, absolute ones the host's: nothing is ever made at an absolute one."""
-    steps = mount_steps({"filesystem.rw": ["data"]}, put=[("one.txt", "")])
-    for step in steps:
-        if isinstance(step, mounts.MakeFolder | mounts.MakeFile | mounts.MakeLink | mounts.CopyTree | mounts.Attach):
-            assert not step.path.startswith("/"), step
+    """Relative paths are the jail's, absolute ones the host's: those are only used once the disk covers what is there."""
+    steps = mount_steps({"filesystem.rw": ["data"], "filesystem.cow": ["data:/c"]}, put=[("one.txt", ""), ("data", "/in/d")])
+    (covered,) = [index for index, step in enumerate(steps) if step == mounts.AttachBehind(step_slot(steps), mounts.DISK, "it")]
+    for index, step in enumerate(steps):
+        if isinstance(step, MAKING):
+            aside = index > covered and step.path.startswith(f"{mounts.DISK}/")
+            assert aside or not step.path.startswith("/"), step
             assert not step.path.startswith("work/data/"), step
+
+
+def step_slot(steps):
+    """Return the slot of the disk's tmpfs: the first one after the root's."""
+    return find(steps, mounts.NewTmpfs)[1].slot
 
 
 def test_what_the_user_shows_replaces_what_the_system_would(here, mount_steps):

@@ -118,7 +118,7 @@ EDGES = (
     (cgroups.SetCgroupLimit, process.CloneNamespaces),
     (process.CloneNamespaces, process.MapIds), (process.MapIds, process.AwaitIds), (process.AwaitIds, process.BecomeUser),
     (process.BecomeUser, process.DieWithLauncher), (process.BecomeUser, mounts.NewTmpfs), (mounts.Attach, mounts.ChangeRoot),
-    (cgroups.JoinCgroup, mounts.NewTmpfs), (cgroups.JoinCgroup, process.NewCgroupNamespace),
+    (cgroups.JoinCgroup, mounts.AttachBehind), (cgroups.JoinCgroup, process.NewCgroupNamespace),
     (mounts.ChangeRoot, process.DropCapabilities), (process.NewCgroupNamespace, process.DropCapabilities),
     (process.ForbidUserNamespaces, process.DropCapabilities), (process.DropCapabilities, process.NoNewPrivs),
     (process.NoNewPrivs, process.RestrictLandlock), (process.SetStdio, process.SetRlimit),
