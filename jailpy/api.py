@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jailpy.host.facts import Entry, HostFacts
     from jailpy.host.fixes import Remedy
     from jailpy.host.sources import Source
-    from jailpy.launcher.cold import Jail
+    from jailpy.launcher.cold import Jail, Way
     from jailpy.profile.model import Profile
     from jailpy.profile.overrides import Override
     from jailpy.supervisor.outcome import Outcome
@@ -142,11 +142,16 @@ def _environment(profile: Profile) -> tuple[tuple[str, str], ...]:
 
 
 def run(
-    plan: Plan, get: tuple[tuple[str, str], ...], streams: tuple[int, int, int], signals: Interrupts | None = None
+    plan: Plan,
+    get: tuple[tuple[str, str], ...],
+    streams: tuple[int, int, int],
+    signals: Interrupts | None = None,
+    way: Way | None = None,
 ) -> Result:
     """Launch a plan, supervise it to its end, collect what was asked for. Raises LaunchError, HostError.
 
-    `signals` says who may end the run meanwhile: this process's own signals, where None is given.
+    `signals` says who may end the run meanwhile: this process's own signals, where None is given. `way` starts and ends
+    init: a template, where the caller has one.
     """
     from jailpy.launcher import cold
 
@@ -154,7 +159,7 @@ def run(
     orders = _orders(get)
     signals = signals or _own_signals(plan, streams)
     try:
-        jail = cold.launch(plan, _import_what_follows)
+        jail = cold.launch(plan, _import_what_follows, way)
         try:
             from jailpy.supervisor.run import supervise
 

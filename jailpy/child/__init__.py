@@ -13,7 +13,7 @@ from jailpy.child.init import SIGNALS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from jailpy.child.state import Child
@@ -24,16 +24,19 @@ APPLY.update(mounts.APPLY)
 APPLY.update(process.APPLY)
 
 
-def enter(child: Child, steps: tuple[Step, ...]) -> None:
-    """Be init: apply its steps, fork the payload, reap, and exit. Never returns."""
-    at = [0]
+def enter(child: Child, steps: Iterable[tuple[int, Step]]) -> None:
+    """Be init: apply its steps, fork the payload, reap, and exit. Never returns.
+
+    Each step comes with its position in the plan, which a message of failure names.
+    """
+    at, steps = [0], tuple(steps)
     try:
         os.close(child.launchers_end)  # else this process would keep its own channel open, and miss a launcher that died
-        _apply(steps, "init", child, at)
+        apply(steps, "init", child, at)
         payload = os.fork()
         if payload == 0:
-            _apply(steps, "payload", child, at)
-        _apply(steps, "init-after-fork", child, at)
+            apply(steps, "payload", child, at)
+        apply(steps, "init-after-fork", child, at)
         child.reap(child, payload)
         os._exit(0)
     except OSError as error:
@@ -44,10 +47,11 @@ def enter(child: Child, steps: tuple[Step, ...]) -> None:
         os._exit(125)
 
 
-def _apply(steps: tuple[Step, ...], side: str, child: Child, at: list[int]) -> None:
-    for index, step in enumerate(steps):
+def apply(steps: Iterable[tuple[int, Step]], side: str, child: Child, at: list[int]) -> None:
+    """Apply the steps of one side; `at[0]` is the position of the step that is being applied."""
+    for position, step in steps:
         if step.side == side:
-            at[0] = index
+            at[0] = position
             APPLY[type(step)](step, child)
 
 

@@ -31,7 +31,7 @@ def start(jail: Jail, state: Child) -> None:
         with failure.Applying(step):
             jail.init, jail.pidfd = process.clone3(step.flags, cgroup=cgroup)
         if jail.init == 0:
-            child.enter(state, jail.plan.steps)
+            child.enter(state, enumerate(jail.plan.steps))
     finally:
         if cgroup is not None:
             os.close(cgroup)
@@ -42,15 +42,16 @@ def after(jail: Jail) -> None:
     for step in jail.plan.steps:
         if isinstance(step, steps.MapIds):
             with failure.Applying(step):
-                _map_ids(jail, step)
+                map_ids(jail.init, step)
                 expose_to_oom_killer(jail.init)
             jail.go()
 
 
-def _map_ids(jail: Jail, step: steps.MapIds) -> None:
-    files.write(f"/proc/{jail.init}/setgroups", "deny")
-    files.write(f"/proc/{jail.init}/uid_map", f"{step.inside[0]} {step.outside[0]} 1")
-    files.write(f"/proc/{jail.init}/gid_map", f"{step.inside[1]} {step.outside[1]} 1")
+def map_ids(pid: int, step: steps.MapIds) -> None:
+    """Write the id maps of a process's user namespace. Raises OSError. See user_namespaces(7)."""
+    files.write(f"/proc/{pid}/setgroups", "deny")
+    files.write(f"/proc/{pid}/uid_map", f"{step.inside[0]} {step.outside[0]} 1")
+    files.write(f"/proc/{pid}/gid_map", f"{step.inside[1]} {step.outside[1]} 1")
 
 
 def expose_to_oom_killer(init: int) -> None:

@@ -28,10 +28,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import resource
     from collections.abc import Callable
-    from types import ModuleType
+    from typing import Protocol
 
     from jailpy.launcher.work import WorkFolder
     from jailpy.plan.compile import Plan
+
+    class Way(Protocol):
+        """How init is started and ended: launcher/clone.py, fork.py, and the templates of template.py."""
+
+        def prepare(self, jail: Jail, /) -> None: ...
+        def start(self, jail: Jail, state: Child, /) -> None: ...
+        def after(self, jail: Jail, /) -> None: ...
+        def kill(self, jail: Jail, /) -> None: ...
+        def bury(self, jail: Jail, status: int, /) -> None: ...
+
 
 _SETUP_TIMEOUT_MS = 60_000
 _count = [0]
@@ -40,8 +50,9 @@ _count = [0]
 class Jail:
     """A jail being built, parked, or running. Owns every descriptor, process and cgroup of the run."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, way: Way) -> None:
         self.plan = plan
+        self.way = way
         _count[0] += 1
         self.groups = RunCgroups(name_for(os.getpid(), start_time("self"), _count[0]))
         self.slots: dict[int, int] = {}
@@ -55,7 +66,6 @@ class Jail:
         self.terminal = -1
         self.folders: list[int] = []
         self.verified: dict[str, str] = {}
-        self.way = _way(plan)
         self.work: WorkFolder | None = None
         self.left = ""
 
@@ -121,7 +131,7 @@ class Jail:
             self.work.remove()
 
 
-def _way(plan: Plan) -> ModuleType:
+def _way(plan: Plan) -> Way:
     """Return the module that starts and ends init: with namespaces, or without."""
     if any(isinstance(step, process_steps.CloneNamespaces) for step in plan.steps):
         return clone
@@ -130,12 +140,13 @@ def _way(plan: Plan) -> ModuleType:
     return fork
 
 
-def launch(plan: Plan, meanwhile: Callable[[], None]) -> Jail:
+def launch(plan: Plan, meanwhile: Callable[[], None], way: Way | None = None) -> Jail:
     """Build the jail of a plan and park its payload. Raises LaunchError; nothing of the run is left then.
 
-    `meanwhile` is called once the child builds and this process would only wait: a good time for imports.
+    `meanwhile` is called once the child builds and this process would only wait: a good time for imports. `way` starts and
+    ends init; where None is given, it follows from the plan.
     """
-    jail = Jail(plan)
+    jail = Jail(plan, way or _way(plan))
     try:
         _before_clone(jail)
         _clone(jail)
@@ -199,30 +210,41 @@ def _clone(jail: Jail) -> None:
 
     tasks = jail.groups.open_tasks(jail.way is not clone)
     state = Child(theirs, status, stdio, jail.slots, tasks)
-    state.wipe = _argument_area()
+    state.wipe = argument_area()
     state.launchers_end = ours.fileno()
-    groups = os.getgroups()
-    if jail.plan.host.real_root:
-        os.setgroups([])
-    collected = gc.isenabled()
-    gc.disable()
-    gc.freeze()
-    mask = child.block_signals()
     try:
-        jail.way.start(jail, state)
+        with Forking(jail.plan.host.real_root):
+            jail.way.start(jail, state)
     finally:
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
-        gc.unfreeze()
-        if collected:
-            gc.enable()
-        if jail.plan.host.real_root:
-            os.setgroups(groups)
         theirs.close()
         for number in (status, *stdio, *tasks):
             os.close(number)
 
 
-def _argument_area() -> tuple[int, int]:
+class Forking:
+    """What holds while this process forks: no signal reaches a handler, no garbage is collected, root has no groups."""
+
+    def __init__(self, real_root: bool) -> None:
+        self._groups = os.getgroups() if real_root else None
+        self._collected = gc.isenabled()
+
+    def __enter__(self) -> None:
+        if self._groups is not None:
+            os.setgroups([])
+        gc.disable()
+        gc.freeze()
+        self._mask = child.block_signals()
+
+    def __exit__(self, *_: object) -> None:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, self._mask)
+        gc.unfreeze()
+        if self._collected:
+            gc.enable()
+        if self._groups is not None:
+            os.setgroups(self._groups)
+
+
+def argument_area() -> tuple[int, int]:
     """Return where this process's arguments and environment lie in memory (proc_pid_stat(5), fields 48 and 51)."""
     fields = files.read("/proc/self/stat").rpartition(")")[2].split()
     return int(fields[45]), int(fields[48])

@@ -69,7 +69,7 @@ def start(jail: Jail, state: Child) -> None:
         os.close(process.pidfd_open(os.getpid()))  # a kernel without it is noticed before there is a child
         jail.init = os.fork()
         if jail.init == 0:
-            child.enter(state, jail.plan.steps)
+            child.enter(state, enumerate(jail.plan.steps))
         jail.pidfd = process.pidfd_open(jail.init)
 
 

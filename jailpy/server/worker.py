@@ -14,6 +14,7 @@ import traceback
 from jailpy import api
 from jailpy.errors import InternalError, JailPyError
 from jailpy.kernel import process
+from jailpy.launcher import template
 from jailpy.profile.merge import Override
 from jailpy.server import messages
 
@@ -92,7 +93,7 @@ def _answer(connection: socket.socket, request: dict[str, Any], descriptors: lis
         streams = (descriptors[0] if request["input"] else -1, descriptors[1], descriptors[2])
         wanted = _request(request)
         plan = api.plan(wanted)
-        result = api.run(plan, wanted.get, streams, Orders(connection))
+        result = api.run(plan, wanted.get, streams, Orders(connection), template.of(plan))
     except JailPyError as error:
         return {"error": _plain(error)}
     except Exception as error:  # noqa: BLE001 - a bug of ours: the client is told, and this worker goes on

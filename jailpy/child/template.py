@@ -1,0 +1,91 @@
+"""A template: a process in a user and a mount namespace that holds the view of a plan, and is cloned for each run.
+
+Cloned with CLONE_PARENT, init is the worker's own child, dies with it, and is reaped by it, as in a cold launch. What a run
+brings (argv, environment, limits, the filter) is read by the clone: the template itself never sees it, so no run finds
+anything of another one in its memory.
+"""
+
+from __future__ import annotations
+
+import _signal
+import _socket
+import array
+import marshal
+import os
+
+from jailpy import child as applying
+from jailpy.child import wire
+from jailpy.child.state import Child
+from jailpy.kernel import files, process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from jailpy.steps import Step
+
+_MOST_DESCRIPTORS = 200
+_KINDS = {kind.__name__: kind for kind in applying.APPLY}
+
+
+def packed(steps: Iterable[tuple[int, Step]]) -> bytes:
+    """Return steps with their positions as bytes. Both sides."""
+    return marshal.dumps([(at, type(step).__name__, [getattr(step, name) for name in step._fields]) for at, step in steps])
+
+
+def serve(control: _socket.socket, view: Sequence[tuple[int, Step]], wipe: tuple[int, int]) -> None:
+    """Be the template: apply the view's steps, tell so, then clone at each word of the launcher. Never returns."""
+    child, at = Child(control, -1, (-1, -1, -1), {}, []), [0]
+    try:
+        files.close_all_but((2, control.fileno()))
+        applying.apply(view, "init", child, at)
+        process.prctl(process.PR_SET_PDEATHSIG, _signal.SIGKILL)
+        child.send(wire.READY)
+        while _answer(control, wipe):
+            pass
+        os._exit(0)
+    except OSError as error:
+        child.send(wire.failure(at[0], error.errno or 0))
+    except BaseException:  # noqa: BLE001 - nothing may unwind into the launcher's code; index and errno 0 say "bug"
+        child.send(wire.failure(at[0], 0))
+    finally:
+        os._exit(125)
+
+
+def _answer(control: _socket.socket, wipe: tuple[int, int]) -> bool:
+    """Clone init for one request, and send its pid and pidfd, or 0 and the errno. False at the launcher's end of file."""
+    message, ancillary, _, _ = control.recvmsg(4096, _socket.CMSG_SPACE(_MOST_DESCRIPTORS * 4), _socket.MSG_CMSG_CLOEXEC)
+    if not message:
+        return False
+    held = array.array("i", ancillary[0][2]).tolist()
+    flags, cgroup, slots = marshal.loads(message)  # noqa: S302 - from the launcher
+    try:
+        pid, pidfd = process.clone3(flags | process.CLONE_PARENT, exit_signal=0, cgroup=held[-1] if cgroup else None)
+    except OSError as error:
+        pid, pidfd = -(error.errno or 1), -1
+    if pid == 0:
+        _be_init(control, held[:-1] if cgroup else held, slots, wipe)
+    rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", [pidfd]))] if pidfd >= 0 else []
+    control.sendmsg([pid.to_bytes(8, "little", signed=True)], rights)
+    for number in (*held, *([pidfd] if pidfd >= 0 else [])):
+        os.close(number)
+    return True
+
+
+def _be_init(control: _socket.socket, held: list[int], slots: Sequence[int], wipe: tuple[int, int]) -> None:
+    body, channel, status, stdin, stdout, stderr = held[:6]
+    tasks = held[6 + len(slots) :]
+    child = Child(
+        _socket.socket(fileno=channel), status, (stdin, stdout, stderr), dict(zip(slots, held[6:], strict=False)), tasks
+    )
+    child.wipe = wipe
+    child.launchers_end = control.detach()
+    child.root = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # the clone's own copy of the mount
+    applying.enter(child, _steps(body))
+
+
+def _steps(body: int) -> Iterable[tuple[int, Step]]:
+    with open(body, "rb") as file:
+        plain: Any = marshal.load(file)  # noqa: S302 - from the launcher
+    return [(at, _KINDS[name](*values)) for at, name, values in plain]

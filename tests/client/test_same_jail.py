@@ -1,0 +1,138 @@
+"""The same plan gives the same jail, cold and warm: what the kernel says of the two payloads is the same."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import jailpy
+from tests.core import PYTHON
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+LOOK = r"""
+import ctypes, errno, json, os, re, resource, sys
+def status():
+    with open("/proc/self/status") as file:
+        lines = dict(line.rstrip("\n").split(":", 1) for line in file)
+    moving = re.compile("^(Vm|Rss|.*ctxt_switches|HugetlbPages|CoreDumping|Mems|Cpus|Threads|SigQ|x86_)")
+    return {name: value.split() for name, value in lines.items() if not moving.match(name)}
+def mounts():
+    with open("/proc/self/mountinfo") as file:
+        fields = [re.sub("id=[0-9]+", "id=OWN", line).split() for line in file]  # root takes an unused uid for each launcher
+    return sorted([each[3:6] + each[each.index("-") + 1:] for each in fields])
+def refused(act):
+    try:
+        act()
+    except OSError as error:
+        return error.errno
+    return 0
+libc = ctypes.CDLL(None, use_errno=True)
+def call(number, *args):
+    return ctypes.get_errno() if libc.syscall(number, *args) == -1 else 0
+print(json.dumps({
+    "status": status(), "mounts": mounts(), "limits": open("/proc/self/limits").read(),
+    "ids": [os.getresuid(), os.getresgid(), os.getgroups(), os.getpid(), os.getsid(0), os.getpgid(0)],
+    "maps": [open("/proc/self/" + name).read().split()[::2] for name in ("uid_map", "gid_map")],
+    "nesting": open("/proc/sys/user/max_user_namespaces").read(),
+    "cgroup": re.sub("jailpy-[0-9-]+", "GROUP", open("/proc/self/cgroup").read()),
+    "files": sorted(os.listdir("/proc/self/fd")), "environment": dict(os.environ), "folder": os.getcwd(), "umask": os.umask(0),
+    "root": sorted(os.listdir("/")), "proc": sorted(name for name in os.listdir("/proc") if not name.isdigit()),
+    "processes": sorted(int(name) for name in os.listdir("/proc") if name.isdigit()), "devices": sorted(os.listdir("/dev")),
+    "host": os.uname().nodename, "interfaces": open("/proc/net/dev").read().split(":")[0].split()[-1],
+    "empty": [sorted(os.listdir(path)) for path in ("/work", "/tmp", "/dev/shm")],
+    "landlock": refused(lambda: open("/.landlock")), "ptrace": call(101, 0, 0, 0, 0), "clone3": call(435, 0, 0),
+    "keyctl": call(250, 0, -3, 0), "unshare": call(272, 0x10000000), "mount": call(165, 0, 0, 0, 0, 0),
+    "write": [refused(lambda: open(path, "w")) for path in ("/usr/x", "/etc/x", "/x", "/proc/sys/x", "/dev/x")],
+    "arguments": sys.argv[1:],
+}))
+"""
+NAMESPACES = """
+import json, os, time
+print(os.getpid()); time.sleep(30)
+"""
+
+
+def cold(*words):
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "jailpy", "exec", "--", PYTHON, "-I", "-c", LOOK, *words],
+        capture_output=True, env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(jailpy.__file__))}, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def launcher():
+    with jailpy.Launcher() as made:
+        yield made
+
+
+def warm(launcher, *words):
+    return json.loads(launcher.run([PYTHON, "-I", "-c", LOOK, *words], check=True).stdout)
+
+
+def test_cold_and_warm_payloads_look_the_same_to_the_kernel(launcher):
+    first = cold("a")
+    for _ in range(3):
+        second = warm(launcher, "a")
+        for name, seen in first.items():
+            assert second[name] == seen, name
+    assert first["status"]["Seccomp"] == ["2"]
+    assert first["landlock"] != 0
+    assert first != warm(launcher, "b")
+
+
+def test_nothing_of_a_run_is_seen_by_the_next(launcher):
+    marker = "marker-of-the-first-run"
+    leave = f"""
+import os, sys
+for folder in ("/work", "/tmp", "/dev/shm"):
+    open(folder + "/{marker}", "w").write("{marker}")
+os.environ["{marker}"] = "x"
+print(os.environ["SECRET"])
+"""
+    assert launcher.run([PYTHON, "-I", "-c", leave], env={"SECRET": marker}, text=True, check=True).stdout == marker + "\n"
+    search = f"""
+import os
+found = [os.path.join(top, name) for top, folders, names in os.walk("/") for name in names + folders if "{marker[:6]}-of" in name]
+for name in ("environ", "cmdline", "maps", "mountinfo", "cgroup", "status"):
+    for pid in ("self", "1"):
+        try:
+            text = open("/proc/%s/%s" % (pid, name), "rb").read()
+        except OSError:
+            continue
+        if name != "cmdline" and b"SECRET" in text:
+            found.append(pid + name)
+print(found)
+"""
+    assert launcher.run([PYTHON, "-I", "-c", search], text=True, check=True, wall="60s", cpu="60s").stdout == "[]\n"
+
+
+def test_random_numbers_differ_between_clones(launcher):
+    draw = [PYTHON, "-I", "-c", "import os, random; print(os.urandom(8).hex(), random.random(), hash('x'))"]
+    drawn = [launcher.run(draw, check=True).stdout.split() for _ in range(5)]
+    for numbers in zip(*drawn, strict=True):
+        assert len(set(numbers)) == 5
+
+
+def test_a_template_that_is_killed_is_made_again(launcher):
+    assert launcher.run(["/usr/bin/true"]).verdict == "ok"
+    for pid in templates():
+        os.kill(pid, 9)
+    assert launcher.run(["/usr/bin/true"]).verdict == "ok"
+
+
+def templates():
+    """Return the pids of this process's template processes: grandchildren of its server in a user namespace of their own."""
+    found = []
+    for name in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                server = b"jailpy.server" in file.read()
+            if server and os.readlink(f"/proc/{name}/ns/user") != os.readlink("/proc/self/ns/user"):
+                found.append(int(name))
+        except OSError:
+            continue
+    assert found
+    return found
