@@ -143,7 +143,7 @@ def break_step(patches, target, fault):
         real = clone.process.clone3
         patches.set(clone.process, "clone3", lambda flags, **more: raising() if flags == target.flags else real(flags, **more))
     elif isinstance(target, process.MapIds):
-        patches.set(clone, "_map_ids", raising)
+        patches.set(clone, "map_ids", raising)
     else:
         raise TypeError(target)
 
