@@ -325,18 +325,15 @@ class Watch:
         if self._cpu_at and now >= self._cpu_at:
             self._check_cpu(now)
         if self.folder and self.cause is None and now >= self.folder.next_at:
-            self._check_folder(self.folder)
+            self._look(self.folder)
         if self._intact and now >= self._intact_at:
             self._intact.look(payload=self.record is None)
             self._intact_at = now + EVERY_S
         if self.limits.idle is not None:
             self._check_idle(now)
 
-    def _check_folder(self, folder: FolderWatch) -> None:
-        found = folder.look()
-
-    def _look(self, sampler: Sampler) -> None:
-        found = sampler.look()
+    def _look(self, watcher: Sampler | FolderWatch) -> None:
+        found = watcher.look()
         if found:
             self.stop(found.verdict, found.evidence)
 
