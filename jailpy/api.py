@@ -62,7 +62,11 @@ def plan(request: Request, host: HostFacts | None = None) -> Plan:
 
 
 def _looked_at(profile: Profile, host: HostFacts, excused: tuple[str, ...]) -> HostFacts:
-    """Add what a launch without namespaces needs to know, where the profile and the caller allow one at all."""
+    """Add what the weaker tiers need to know, each where the profile and the caller allow it at all."""
+    if "no-proc" in profile.require.tiers and profile.filesystem.proc == "private":
+        from jailpy.host import probe
+
+        host = host.replace(proc_refused=probe.refuses_proc())
     if not shape.may_be_plain(profile, excused):
         return host
     from jailpy.host import plain

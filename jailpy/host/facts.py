@@ -53,7 +53,8 @@ class Plain(Frozen):
 class HostFacts(Frozen):
     """See the module. `outside` are the host uid and gid that the jail's own map to.
 
-    `plain` is looked at only where a profile may do without namespaces.
+    `nesting_switch` says that user.max_user_namespaces can be written through the host's /proc. Looked at only where a
+    profile accepts it: `plain`, what a launch without namespaces needs, and `proc_refused`, that no procfs can be mounted.
     """
 
     kernel: tuple[int, int]
@@ -78,6 +79,8 @@ class HostFacts(Frozen):
     resolv_conf: str
     cgroups: cgroups.CgroupFacts
     hidden: tuple[str, ...]
+    nesting_switch: bool = True
+    proc_refused: bool = False
     plain: Plain | None = None
 
 
@@ -152,6 +155,13 @@ def _kernel() -> tuple[int, int]:
     return int(major), int(digits or 0)
 
 
+def _nesting_switch() -> bool:
+    try:
+        return not os.statvfs("/proc/sys/user/max_user_namespaces").f_flag & os.ST_RDONLY
+    except OSError:
+        return False  # containers may cover /proc/sys
+
+
 def _read_or_empty(path: str) -> str:
     try:
         return files.read(path)
@@ -188,5 +198,6 @@ def gather() -> HostFacts:
         tmpfs_user_xattr=_kernel() >= (6, 6),
         resolv_conf=_read_or_empty("/etc/resolv.conf"),
         cgroups=cgroups.discover(mounts, euid),
+        nesting_switch=_nesting_switch(),
         hidden=tuple(os.path.realpath(path) for path in (cache.folder(),) if path),
     )

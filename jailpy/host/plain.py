@@ -14,7 +14,7 @@ from jailpy.host import probe
 from jailpy.host.facts import Plain
 from jailpy.kernel import files, mount
 
-_TRIED = ("mount", "net", "ipc", "uts", "cgroup-ns", "pid", "private", "tmpfs", "hostname", "no-nesting")
+_TRIED = ("mount", "net", "ipc", "uts", "cgroup-ns", "pid", "private", "tmpfs", "hostname")
 
 
 def look(tries: bool, own_uid: bool, executes: bool, proc: bool) -> Plain:
@@ -29,7 +29,7 @@ def look(tries: bool, own_uid: bool, executes: bool, proc: bool) -> Plain:
 
 def _refused(proc: bool) -> str:
     """Try what a launch does; return the first thing that this host refuses, in words."""
-    wanted = (*_TRIED, "proc") if proc else _TRIED
+    wanted = (*_TRIED, "no-nesting", "proc") if proc else _TRIED
     found = {trial.name: trial.errno for trial in probe.namespaces()}
     for name in ("user", *wanted):
         number = found.get("unshare-user") or found.get(name, errno.EIO)

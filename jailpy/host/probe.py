@@ -139,6 +139,22 @@ def namespaces() -> tuple[Trial, ...]:
     return _user_namespace()
 
 
+def refuses_proc() -> bool:
+    """Say whether the kernel refuses a procfs of a jail's own, as it does where the one outside is covered in part.
+
+    Where there are no namespaces at all nobody can tell: the launch then says what is missing.
+    """
+    flags = process.CLONE_NEWUSER | process.CLONE_NEWNS | process.CLONE_NEWPID
+    try:
+        return in_child(_proc, flags).status == errno.EPERM
+    except OSError:
+        return False
+
+
+def _proc(_: int) -> None:
+    os.close(mount.new_filesystem(b"proc", (), mount.NOSUID))
+
+
 def outcome(name: str, act: Callable[[], object]) -> Trial:
     """Do one thing in this process and say how it went."""
     try:
@@ -201,12 +217,8 @@ def _tmpfs() -> None:
 
 def _in_new_pid_namespace() -> Trial:
     """Mount a procfs where it would be mounted: by a process of the new pid namespace, which a fork enters."""
-
-    def proc(_: int) -> None:
-        os.close(mount.new_filesystem(b"proc", (), mount.NOSUID))
-
     try:
-        return Trial("proc", in_child(proc).status)
+        return Trial("proc", in_child(_proc).status)
     except OSError as error:
         return Trial("proc", error.errno or errno.EIO)
 

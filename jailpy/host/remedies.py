@@ -13,6 +13,7 @@ from jailpy.host import apparmor, surroundings
 from jailpy.host.fixes import Fix, Remedy, advice, quoted, run, sysctl, write
 
 _REFUSED = (errno.EPERM, errno.EACCES)
+_WITHOUT_PROC = "or do without /proc in the jail, by the tier: --set require.tiers=no-proc; or --set filesystem.proc=none"
 _MEANT_FOR_MOUNTS = ("/proc/sys/fs/binfmt_misc", "/proc/fs/nfsd", "/proc/openprom")  # always empty: they mask nothing
 _APPARMOR = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
 _DEBIAN = "/proc/sys/kernel/unprivileged_userns_clone"
@@ -169,7 +170,7 @@ def masked_proc() -> Remedy:
     if not covers:
         return no_rights()
     named = ", ".join(covers[:3]) + (", ..." if len(covers) > 3 else "")
-    fix = (_uncovered(covers), advice("or do without /proc in the jail: --set filesystem.proc=none"))
+    fix = (_uncovered(covers), advice(_WITHOUT_PROC))
     return Remedy(f"/proc is masked around this process ({named}), so no new one may be mounted", fix)
 
 

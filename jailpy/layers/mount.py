@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 NAME = "mount"
 _LEAST_INODES = 16
+_NO_PROC = (
+    "/proc is masked around JailPy, so the kernel refuses the jail one of its own: there is none (as filesystem.proc = none)"
+)
 
 
 def plan(context: Context) -> Planned:
@@ -39,7 +42,8 @@ def plan(context: Context) -> Planned:
         tree.folder(context.profile.filesystem.workdir)
     _finish(tree, context)
     mechanism = f"mount namespace, new root on tmpfs, {_method(context)}"
-    return Planned(NAME, "enforced", mechanism, tuple(tree.steps), notes=_notes(context))
+    tiers = ("no-proc",) if context.host.proc_refused else ()
+    return Planned(NAME, "enforced", mechanism, tuple(tree.steps), notes=_notes(context), tiers=tiers)
 
 
 def _method(context: Context) -> str:
@@ -47,7 +51,8 @@ def _method(context: Context) -> str:
 
 
 def _notes(context: Context) -> tuple[str, ...]:
-    return tuple(f"{source.path}: {source.foreign}" for source in context.command.sources if source.foreign)
+    foreign = tuple(f"{source.path}: {source.foreign}" for source in context.command.sources if source.foreign)
+    return (*foreign, _NO_PROC) if context.host.proc_refused else foreign
 
 
 def writable_attributes(context: Context) -> int:

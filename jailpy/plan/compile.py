@@ -116,6 +116,7 @@ def compile_plan(profile: Profile, host: HostFacts, command: Command, excused: t
 
     Raises ProfileError, UsageError and HostError for what a launch without namespaces cannot have.
     """
+    profile = shape.without_proc(profile, host)
     context = Context(profile=profile, host=host, command=command, tier=shape.tier(profile, host, excused))
     layers = tuple(planner(context) for planner in _planners(context).values())
     wanted = set(profile.require.layers) - set(excused)

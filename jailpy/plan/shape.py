@@ -45,6 +45,13 @@ def tier(profile: Profile, host: HostFacts, excused: tuple[str, ...]) -> str:
     return name
 
 
+def without_proc(profile: Profile, host: HostFacts) -> Profile:
+    """Return the profile as this host lets it be: without /proc where that is refused and accepted (the tier "no-proc")."""
+    if not host.proc_refused:
+        return profile
+    return profile.replace(filesystem=profile.filesystem.replace(proc="none"))
+
+
 def _accepted(profile: Profile, name: str) -> None:
     """Refuse a profile that wants no namespaces and does not say by which name it accepts that."""
     accepted = [each for each in PLAIN_TIERS if each in profile.require.tiers]

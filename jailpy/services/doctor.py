@@ -104,7 +104,9 @@ def diagnose(profile: str = "strict") -> Diagnosis:
     """Examine this host for a profile. Raises ProfileError, UsageError."""
     examined = examine(profile)
     findings = tuple(_finding(planned, examined) for planned in examined.plan.layers)
-    missing = [found.layer for found in findings if found.required and found.state != "enforced"]
+    accepted = [planned.name for planned in examined.plan.layers if _accepted(planned, examined)]
+    lacking = [found.layer for found in findings if found.required and found.state != "enforced"]
+    missing = [layer for layer in lacking if layer not in accepted]
     starts = not missing and examined.error is None
     failure = _advised(examined.error) if examined.error and not missing else None
     found = examined.plan.profile
@@ -184,7 +186,7 @@ def _finding(planned: Planned, examined: Examined) -> Finding:
     if planned.state == "off":
         return Finding(name, required, "off", planned.mechanism)
     if planned.state != "enforced":
-        gap = _gap(planned, examined)
+        gap = Remedy(planned.mechanism) if _accepted(planned, examined) else _gap(planned, examined)
         return Finding(name, required, planned.state, gap.cause, gap.fix)
     if examined.error is None:
         return Finding(name, required, "enforced", planned.mechanism, seen=examined.verified.get(name, ""))
@@ -192,6 +194,11 @@ def _finding(planned: Planned, examined: Examined) -> Finding:
     if broken:
         return Finding(name, required, "absent", broken.cause, broken.fix)
     return Finding(name, required, "enforced", planned.mechanism, seen="tried by itself")
+
+
+def _accepted(planned: Planned, examined: Examined) -> bool:
+    """Say whether a layer stands on weaker tiers, each of which the profile accepts by name."""
+    return bool(planned.tiers) and set(planned.tiers) <= set(examined.plan.profile.require.tiers)
 
 
 def _gap(planned: Planned, examined: Examined) -> Remedy:
@@ -238,7 +245,9 @@ def _user(trials: dict[str, int]) -> Remedy | None:
         return remedies.no_user_namespace(trials.get("unshare-user") or trials["user"])
     if trials["mount"] in _REFUSED or trials["hostname"] in _REFUSED:
         return remedies.no_rights()
-    return Remedy(_words("no-nesting", trials), (remedies.opened(),)) if trials["no-nesting"] else None
+    if trials["no-nesting"] and not _masked(trials):  # else a procfs of the jail's own is what is missing
+        return Remedy(_words("no-nesting", trials), (remedies.opened(),))
+    return None
 
 
 def _namespace(name: str, trials: dict[str, int]) -> Remedy | None:
@@ -250,8 +259,12 @@ def _namespace(name: str, trials: dict[str, int]) -> Remedy | None:
         return remedies.no_rights()
     if name == "mount" and trials["tmpfs"]:
         return remedies.old_kernel()
-    masked = name == "mount" and trials["proc"] in _REFUSED and not trials["pid"]  # without a pid namespace it says nothing
-    return remedies.masked_proc() if masked else None
+    return remedies.masked_proc() if name == "mount" and _masked(trials) else None
+
+
+def _masked(trials: dict[str, int]) -> bool:
+    """Say whether a procfs is refused; without a pid namespace that says nothing."""
+    return trials["proc"] in _REFUSED and not trials["pid"]
 
 
 def _words(name: str, trials: dict[str, int]) -> str:

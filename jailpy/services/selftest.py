@@ -156,7 +156,8 @@ class _Bench:
 
     def _plan(self, argv: tuple[str, ...], overrides: tuple[Override, ...]) -> Plan:
         show = Override("filesystem.ro", [self._scene.shown + ("" if self._plain else f":{SHOWN}")], "selftest")
-        request = api.Request(argv, self._profile, (*self._overrides, show, *overrides), self._missing)
+        excused = (*self._missing, "user") if overrides else self._missing
+        request = api.Request(argv, self._profile, (*self._overrides, show, *overrides), excused)
         return api.plan(request)
 
     def _wanted(self, plan: Plan, names: tuple[str, ...], inside: bool) -> dict[str, object]:
@@ -180,7 +181,8 @@ class _Bench:
         """Exceed the limits of memory and processes, each tightened so that little is taken."""
         limits, results = plan.profile.limits, []
         self._tell("exceeding the memory limit")
-        if state in _IN_FORCE and limits.memory is not None and plan.host.cgroups.has("memory"):
+        watched = "no-cgroup" in plan.tiers
+        if state in _IN_FORCE and limits.memory is not None and (watched or plan.host.cgroups.has("memory")):
             memory = min(limits.memory, _MEMORY)
             tight = Override("limits.memory", memory, "selftest")
             more: dict[str, object] = {"mebibytes": (memory + _MORE_MEMORY) >> 20}

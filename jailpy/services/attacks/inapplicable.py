@@ -6,12 +6,14 @@ import os
 
 from jailpy.host import surroundings
 from jailpy.layers import seccomp_filter
+from jailpy.steps.process import ForbidUserNamespaces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jailpy.plan.compile import Plan
     from jailpy.services.attacks import Attack
 
+_NESTING = ("nest_user_namespace", "allow_nesting")
 _EXECUTING = ("execute_copied_program", "execute_by_loader")
 
 
@@ -23,6 +25,8 @@ def reason(attack: Attack, plan: Plan, folder: str) -> str:
         return _executing(plan, folder)
     if attack.layer == "no-new-privs":
         return _no_new_privs(attack, plan)
+    if attack.name in _NESTING and not any(isinstance(step, ForbidUserNamespaces) for step in plan.steps):
+        return "the filter alone forbids it here: see seccomp"
     if attack.name == "see_host_name" and plan.profile.identity.hostname == os.uname().nodename:
         return "the profile's host name is the host's own"
     if attack.name == "see_cgroup_path" and plan.profile.filesystem.proc == "none":
