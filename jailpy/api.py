@@ -10,7 +10,7 @@ from jailpy.frozen import Frozen
 from jailpy.host import facts, sources
 from jailpy.kernel import files, landlock
 from jailpy.layers import Command
-from jailpy.plan import shape
+from jailpy.plan import tiers
 from jailpy.plan.compile import Plan, Rejection, compile_plan
 from jailpy.profile.load import load
 
@@ -67,9 +67,10 @@ def _looked_at(profile: Profile, host: HostFacts, excused: tuple[str, ...]) -> H
         from jailpy.host import probe
 
         host = host.replace(proc_refused=probe.refuses_proc())
-    if not shape.may_be_plain(profile, excused):
+    if not tiers.may_be_plain(profile, excused):
         return host
     from jailpy.host import plain
+    from jailpy.plan import shape
 
     wants_proc = profile.filesystem.proc != "none" and "no-proc" not in profile.require.tiers
     found = plain.look(shape.tries_namespaces(profile), host.real_root, profile.filesystem.exec == "any", wants_proc)

@@ -247,6 +247,7 @@ _KNOWN: dict[tuple[str, int], str] = {
     ("CloneNamespaces", errno.EBUSY): "the cgroup's parent holds processes of its own: see jailpy doctor",
     ("CopyTree", errno.ENOSPC): "it does not fit the jail's disk limit: raise --disk",
     ("MakeFile", errno.ENOSPC): "it does not fit the jail's disk limit: raise --disk",
+    ("CopyIn", errno.ENOSPC): "it does not fit the jail's disk limit: raise --disk",
     ("CopyTree", errno.EACCES): "this account may not read all of it",
     ("CopyTree", errno.ENAMETOOLONG): "it has folders more than 200 deep",
     ("MapSource", errno.EOPNOTSUPP): "show a folder of another filesystem, or --put and --get in place of --rw",

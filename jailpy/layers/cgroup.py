@@ -75,7 +75,8 @@ def _slips(context: Context, missing: tuple[str, ...]) -> list[str]:
             "RLIMIT_CPU bounds each process"
         )
     if "pids" in missing:
-        exact = "RLIMIT_NPROC refuses exactly, in the jail's own user namespace; a refusal leaves no evidence"
+        where = "for the run's own uid" if context.tier else "in the jail's own user namespace"
+        exact = f"RLIMIT_NPROC refuses exactly, {where}; a refusal leaves no evidence"
         found.append(
             f"processes: {exact if rlimits.counts_tasks(context) else 'sampled, a burst between two looks slips through'}"
         )

@@ -29,13 +29,22 @@ def _wanted(context: Context) -> dict[str, int | None]:
         "MSGQUEUE": 0,
         "SIGPENDING": _PENDING_SIGNALS,
     }
-    if limits.processes is not None and counts_tasks(context):
-        wanted["NPROC"] = limits.processes + 1 + (_SPARE_TASKS if context.host.cgroups.has("pids") else 0)
+    if limits.processes is not None:
+        wanted["NPROC"] = _tasks(context, limits.processes)
     if limits.cpu is not None and not (context.wants("cgroup") and context.host.cgroups.has("cpuacct")):
         wanted["CPU"] = int(limits.cpu) + 1
     if context.wants("cgroup") and not context.host.cgroups.has("memory"):
         wanted["DATA"] = data(limits)
     return wanted
+
+
+def _tasks(context: Context, most: int) -> int | None:
+    """Return RLIMIT_NPROC: exact where it counts the run alone; else what this account has besides, as a last bound."""
+    by_group = context.host.cgroups.has("pids")
+    if counts_tasks(context):
+        init = 0 if context.tier else 1  # without a user namespace init has another uid
+        return most + init + (_SPARE_TASKS if by_group else 0)
+    return context.host.plain.tasks + most + _SPARE_TASKS if context.host.plain and not by_group else None
 
 
 def _file_size(context: Context) -> int | None:

@@ -18,7 +18,7 @@ from jailpy.layers import (
     seccomp,
     user,
 )
-from jailpy.plan import shape, tiers, view
+from jailpy.plan import tiers, view
 from jailpy.plan.order import ordered
 
 TYPE_CHECKING = False
@@ -89,10 +89,19 @@ class Rejection(Frozen):
 
 def _unmet(layer: Planned, accepted: tuple[str, ...]) -> tuple[Need, ...]:
     """Return why a required layer does not do; degraded satisfies only where the profile accepts its tiers by name."""
-    if layer.state not in ("absent", "degraded") or (layer.tiers and set(layer.tiers) <= set(accepted)):
+    if tiers.satisfies(layer, accepted):
         return ()
     fix = f'take it out of what the profile requires: require.layers = ["!{layer.name}"]'
     return layer.needs or (Need(layer.name, f"an enforced {layer.name} layer", layer.mechanism, fix),)
+
+
+def _tier(profile: Profile, host: HostFacts, excused: tuple[str, ...]) -> str:
+    """Return the tier of a launch without namespaces, "" for one with them."""
+    if not tiers.may_be_plain(profile, excused):
+        return ""
+    from jailpy.plan import shape
+
+    return shape.tier(profile, host, excused)
 
 
 def _planners(context: Context) -> dict[str, Callable[[Context], Planned]]:
@@ -116,8 +125,8 @@ def compile_plan(profile: Profile, host: HostFacts, command: Command, excused: t
 
     Raises ProfileError, UsageError and HostError for what a launch without namespaces cannot have.
     """
-    profile = shape.without_proc(profile, host)
-    context = Context(profile=profile, host=host, command=command, tier=shape.tier(profile, host, excused))
+    profile = tiers.without_proc(profile, host)
+    context = Context(profile=profile, host=host, command=command, tier=_tier(profile, host, excused))
     layers = tuple(planner(context) for planner in _planners(context).values())
     wanted = set(profile.require.layers) - set(excused)
     unmet = tuple(need for layer in layers if layer.name in wanted for need in _unmet(layer, profile.require.tiers))

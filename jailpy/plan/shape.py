@@ -1,4 +1,4 @@
-"""With namespaces or without: decided once, before any layer plans. Parent side, pure.
+"""With namespaces or without: decided once, before any layer plans. Parent side, pure; imported where that is a question.
 
 A profile that wants none of `NAMESPACES` is always launched without them, the same on every host. One that only prefers
 them, and one whose layers are all excused by --allow-missing, has them where the host does. See docs/adr/0005-tiers.md.
@@ -8,22 +8,17 @@ from __future__ import annotations
 
 from jailpy.errors import HostError, ProfileError
 from jailpy.layers import Need
+from jailpy.plan.tiers import NAMESPACES, may_be_plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jailpy.host.facts import HostFacts
     from jailpy.profile.model import Profile
 
-NAMESPACES = frozenset(("user", "mount", "pid", "net", "ipc", "uts", "cgroup-ns"))
 PLAIN_TIERS = ("no-namespaces", "container-root")
 _SCOPES = 6
 _CAPABILITIES = {"CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_KILL": 5, "CAP_SETGID": 6, "CAP_SETUID": 7, "CAP_SETPCAP": 8}
 _CHROOT = {"CAP_SYS_CHROOT": 18}
-
-
-def may_be_plain(profile: Profile, excused: tuple[str, ...]) -> bool:
-    """Say whether a launch without namespaces is thinkable: none of them is required and not excused."""
-    return not NAMESPACES.intersection(profile.require.layers) - set(excused)
 
 
 def tries_namespaces(profile: Profile) -> bool:
@@ -43,13 +38,6 @@ def tier(profile: Profile, host: HostFacts, excused: tuple[str, ...]) -> str:
         _accepted(profile, name)
     _check_host(profile, host, name)
     return name
-
-
-def without_proc(profile: Profile, host: HostFacts) -> Profile:
-    """Return the profile as this host lets it be: without /proc where that is refused and accepted (the tier "no-proc")."""
-    if not host.proc_refused:
-        return profile
-    return profile.replace(filesystem=profile.filesystem.replace(proc="none"))
 
 
 def _accepted(profile: Profile, name: str) -> None:

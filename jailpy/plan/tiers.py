@@ -13,8 +13,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from jailpy.host.facts import HostFacts
     from jailpy.layers import Planned
+    from jailpy.profile.model import Profile
 
+NAMESPACES = frozenset(("user", "mount", "pid", "net", "ipc", "uts", "cgroup-ns"))
 WORDS = {
     "no-namespaces": "no namespaces: Landlock, the filter and limits alone; what is not denied by them is the host's",
     "container-root": "no namespaces, root in a container: an own uid, Landlock, the filter and limits",
@@ -23,10 +26,27 @@ WORDS = {
 }
 
 
+def may_be_plain(profile: Profile, excused: tuple[str, ...]) -> bool:
+    """Say whether a launch without namespaces is thinkable: none of them is required and not excused."""
+    return not NAMESPACES.intersection(profile.require.layers) - set(excused)
+
+
+def without_proc(profile: Profile, host: HostFacts) -> Profile:
+    """Return the profile as this host lets it be: without /proc where that is refused and accepted (the tier "no-proc")."""
+    if not host.proc_refused:
+        return profile
+    return profile.replace(filesystem=profile.filesystem.replace(proc="none"))
+
+
 def in_force(layers: tuple[Planned, ...]) -> tuple[str, ...]:
     """Return the names of the tiers that any layer stands on, in the order of `TIERS`."""
     found = {tier for layer in layers for tier in layer.tiers}
     return tuple(tier for tier in TIERS if tier in found)
+
+
+def satisfies(layer: Planned, accepted: tuple[str, ...]) -> bool:
+    """Say whether a layer does where it is required: enforced, off, or by tiers that are all accepted."""
+    return layer.state in ("enforced", "off") or (bool(layer.tiers) and set(layer.tiers) <= set(accepted))
 
 
 def unaccepted(layers: tuple[Planned, ...], accepted: tuple[str, ...], excused: tuple[str, ...]) -> Iterator[Need]:

@@ -18,6 +18,7 @@ from jailpy.frozen import Frozen
 from jailpy.host import delegation, facts, probe, remedies, surroundings
 from jailpy.host.fixes import Fix, Remedy, advice, by_user, quoted, run, shown
 from jailpy.kernel import files
+from jailpy.plan import tiers
 from jailpy.profile.model import LAYERS
 from jailpy.profile.overrides import Override
 
@@ -110,7 +111,7 @@ def diagnose(profile: str = "strict") -> Diagnosis:
     starts = not missing and examined.error is None
     failure = _advised(examined.error) if examined.error and not missing else None
     found = examined.plan.profile
-    conclusion = _conclusion(found.name, findings, missing, failure)
+    conclusion = _conclusion(found.name, findings, missing, failure, examined.plan.tiers)
     return Diagnosis(found.name, found.digest, _host(examined), findings, starts, conclusion, failure)
 
 
@@ -198,7 +199,7 @@ def _finding(planned: Planned, examined: Examined) -> Finding:
 
 def _accepted(planned: Planned, examined: Examined) -> bool:
     """Say whether a layer stands on weaker tiers, each of which the profile accepts by name."""
-    return bool(planned.tiers) and set(planned.tiers) <= set(examined.plan.profile.require.tiers)
+    return bool(planned.tiers) and tiers.satisfies(planned, examined.plan.profile.require.tiers)
 
 
 def _gap(planned: Planned, examined: Examined) -> Remedy:
@@ -287,9 +288,12 @@ def _host(examined: Examined) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _conclusion(name: str, findings: tuple[Finding, ...], missing: list[str], failure: Remedy | None) -> str:
+def _conclusion(
+    name: str, findings: tuple[Finding, ...], missing: list[str], failure: Remedy | None, weaker: tuple[str, ...]
+) -> str:
     required = sum(found.required for found in findings)
     if not missing and failure is None:
-        return f"{name} starts here: all {required} layers that it requires hold"
+        by = f", by the weaker tiers that it accepts ({', '.join(weaker)})" if weaker else ""
+        return f"{name} starts here{by}: all {required} layers that it requires hold"
     because = failure.cause if failure else f"{', '.join(missing)} missing"
     return f"{name} does not start here (exec ends with 125): {because}"

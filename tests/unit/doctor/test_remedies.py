@@ -209,9 +209,9 @@ def test_a_failed_step_names_its_cause_in_the_first_hint(host, step, number, wor
 
 
 def test_every_step_of_the_table_exists():
-    from jailpy.steps import cgroups, mounts, process
+    from jailpy.steps import cgroups, mounts, plain, process
 
-    known = {name for module in (cgroups, mounts, process) for name in vars(module)}
+    known = {name for module in (cgroups, mounts, plain, process) for name in vars(module)}
     named = {step for step, _ in remedies._KNOWN} | set(remedies._CREATING) | set(remedies._NEEDS_RIGHTS)
     assert named - known == set()
 

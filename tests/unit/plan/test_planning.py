@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 
+import jailpy.child.plain  # noqa: F401 - its steps are a launch's too
 from jailpy import child
 from jailpy.errors import HostError
 from jailpy.host import facts
