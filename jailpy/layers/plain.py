@@ -1,7 +1,7 @@
 """A launch without namespaces: what stands in for each of the seven layers that are missing. Parent side, pure.
 
 Landlock alone says what can be opened, the filter what can be reached, a process group what is killed; see
-docs/adr/0005-tiers.md. Imported only for such a launch.
+docs/adr/0006-tiers.md. Imported only for such a launch.
 """
 
 from __future__ import annotations

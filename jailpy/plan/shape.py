@@ -1,7 +1,7 @@
 """With namespaces or without: decided once, before any layer plans. Parent side, pure; imported where that is a question.
 
 A profile that wants none of `NAMESPACES` is always launched without them, the same on every host. One that only prefers
-them, and one whose layers are all excused by --allow-missing, has them where the host does. See docs/adr/0005-tiers.md.
+them, and one whose layers are all excused by --allow-missing, has them where the host does. See docs/adr/0006-tiers.md.
 """
 
 from __future__ import annotations
