@@ -20,7 +20,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Attempt = Callable[[str, Callable[[], object]], None]
+
 LARGEST = 16 << 20
+KILLED = "killed"
 _ALLOW_ALL = (0x06).to_bytes(4, "little") + seccomp.RET_ALLOW.to_bytes(4, "little")
 _EXECUTE = 1  # LANDLOCK_ACCESS_FS_EXECUTE, which every ABI has
 _NAMESPACES = (
@@ -131,7 +134,7 @@ def _wait(pid: int, until: float) -> int:
 
 def trials() -> tuple[Trial, ...]:
     """Try everything that a launch needs of the kernel, in the order of a launch."""
-    return (*_filters(), *_user_namespace(), *_on_itself())
+    return (*_user_namespace(), *_on_itself())
 
 
 def namespaces() -> tuple[Trial, ...]:
@@ -164,31 +167,32 @@ def outcome(name: str, act: Callable[[], object]) -> Trial:
     return Trial(name, 0)
 
 
-def _reported(work: Callable[[Callable[[Trial], None]], None], flags: int = 0) -> tuple[Trial, ...]:
-    """Do `work` in a child and return the trials that it tells of. Raises OSError as `in_child` does."""
+def _reported(work: Callable[[Attempt], None], flags: int = 0) -> tuple[Trial, ...]:
+    """Do `work` in a child and return the trials that it makes. Raises OSError as `in_child` does.
+
+    Each is announced before it is made: a child that died in one was killed for it by a system-call filter, which counts as
+    EPERM and is told by a trial KILLED.
+    """
 
     def told(writer: int) -> None:
-        def tell(trial: Trial) -> None:
-            os.write(writer, f"{trial.name} {trial.errno}\n".encode())
+        def attempt(name: str, act: Callable[[], object]) -> None:
+            os.write(writer, f"{name} {errno.EPERM}\n".encode())
+            os.write(writer, f"{name} {outcome(name, act).errno}\n".encode())
 
-        work(tell)
+        work(attempt)
 
-    lines = in_child(told, flags).output.decode().splitlines()
-    return tuple(Trial(name, int(number)) for name, number in (line.split() for line in lines))
-
-
-def _filters() -> tuple[Trial, ...]:
-    """Make calls that ask the kernel for nothing: only a system-call filter refuses them."""
-    unshare = outcome("unshare-nothing", lambda: process.unshare(0))
-    tree = outcome("mount-nothing", lambda: mount.move_mount(-1, -1, b"x"))
-    return unshare, Trial("mount-nothing", tree.errno if tree.errno == errno.ENOSYS else 0)
+    ended = in_child(told, flags)
+    found = {name: int(number) for name, number in (line.split() for line in ended.output.decode().splitlines())}
+    if ended.status < 0:
+        found[KILLED] = errno.EPERM
+    return tuple(Trial(name, number) for name, number in found.items())
 
 
 def _user_namespace() -> tuple[Trial, ...]:
     """Make a user namespace and use its rights."""
     created = outcome("user", lambda: in_child(_nothing, process.CLONE_NEWUSER))
     if created.errno == errno.ENOSYS:  # clone3 is missing or hidden: what would unshare(2) say?
-        refused = _reported(lambda tell: tell(outcome("unshare-user", lambda: process.unshare(process.CLONE_NEWUSER))))
+        refused = _reported(lambda attempt: attempt("unshare-user", lambda: process.unshare(process.CLONE_NEWUSER)))
         return (*refused, created)
     return (created,) if created.errno else (created, *_reported(_use_rights, process.CLONE_NEWUSER))
 
@@ -197,14 +201,14 @@ def _nothing(_: int) -> None:
     return
 
 
-def _use_rights(tell: Callable[[Trial], None]) -> None:
+def _use_rights(attempt: Attempt) -> None:
     for name, flag in _NAMESPACES:
-        tell(outcome(name, lambda flag=flag: process.unshare(flag)))  # type: ignore[misc]
-    tell(outcome("private", mount.make_private))
-    tell(outcome("tmpfs", _tmpfs))
-    tell(outcome("hostname", lambda: process.sethostname(b"jail")))
-    tell(outcome("no-nesting", lambda: files.write("/proc/sys/user/max_user_namespaces", "0")))
-    tell(_in_new_pid_namespace())
+        attempt(name, lambda flag=flag: process.unshare(flag))  # type: ignore[misc]
+    attempt("private", mount.make_private)
+    attempt("tmpfs", _tmpfs)
+    attempt("hostname", lambda: process.sethostname(b"jail"))
+    attempt("no-nesting", lambda: files.write("/proc/sys/user/max_user_namespaces", "0"))
+    attempt("proc", _proc_of_new_pid_namespace)
 
 
 def _tmpfs() -> None:
@@ -215,12 +219,11 @@ def _tmpfs() -> None:
         os.close(number)
 
 
-def _in_new_pid_namespace() -> Trial:
+def _proc_of_new_pid_namespace() -> None:
     """Mount a procfs where it would be mounted: by a process of the new pid namespace, which a fork enters."""
-    try:
-        return Trial("proc", in_child(_proc).status)
-    except OSError as error:
-        return Trial("proc", error.errno or errno.EIO)
+    status = in_child(_proc).status
+    if status:
+        raise OSError(status if status > 0 else errno.EPERM, "no procfs")
 
 
 def _on_itself() -> tuple[Trial, ...]:
@@ -228,15 +231,15 @@ def _on_itself() -> tuple[Trial, ...]:
     return _reported(_restrict)
 
 
-def _restrict(tell: Callable[[Trial], None]) -> None:
+def _restrict(attempt: Attempt) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    tell(outcome("rlimits", lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 64), hard))))
-    tell(outcome("no-new-privs", lambda: process.prctl(process.PR_SET_NO_NEW_PRIVS, 1)))
+    attempt("rlimits", lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 64), hard)))
+    attempt("no-new-privs", lambda: process.prctl(process.PR_SET_NO_NEW_PRIVS, 1))
     if os.geteuid() != 0:
-        tell(outcome("capabilities", process.clear_capabilities))
-    tell(outcome("landlock", _landlock))
-    tell(outcome("seccomp", lambda: seccomp.load_filter(_ALLOW_ALL, False)))
-    tell(outcome("notification", lambda: os.close(seccomp.load_filter(_ALLOW_ALL, True))))
+        attempt("capabilities", process.clear_capabilities)
+    attempt("landlock", _landlock)
+    attempt("seccomp", lambda: seccomp.load_filter(_ALLOW_ALL, False))
+    attempt("notification", lambda: os.close(seccomp.load_filter(_ALLOW_ALL, True)))
 
 
 def _landlock() -> None:

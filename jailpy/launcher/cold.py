@@ -275,7 +275,7 @@ def _await_ready(jail: Jail) -> None:
 def _take_hidden(jail: Jail) -> bytes:
     record = os.read(jail.status, wire.STATUS_SIZE)
     if record[:1] != wire.HIDDEN:
-        raise LaunchError("init died while setting up", layer="pid", step="set-up", errno=0)
+        raise failure.init_died()
     return wire.HIDDEN
 
 
@@ -294,7 +294,7 @@ def _take(jail: Jail) -> bytes:
     if kind == wire.FAILED:
         raise failure.from_message(jail.plan, message)
     if kind == b"":
-        raise LaunchError("init died while setting up", layer="pid", step="set-up", errno=0)
+        raise failure.init_died()
     if kind == wire.FOLDER:
         jail.folders.append(descriptor)
     elif kind == wire.TERMINAL:

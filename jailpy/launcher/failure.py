@@ -56,6 +56,17 @@ def from_message(plan: Plan, message: bytes) -> JailPyError:
     return error(step, number)
 
 
+def init_died() -> LaunchError:
+    """Make the error of an init that ended without a word: killed, by a system-call filter where there is one."""
+    from jailpy.host import remedies, surroundings
+
+    hints: list[str] = []
+    if surroundings.filtered():
+        found = remedies.behind_filter("what a launch needs, and kills")
+        hints = [found.cause, *found.hints()]
+    return LaunchError("init died while setting up", layer="pid", step="set-up", errno=0, hints=hints)
+
+
 def _command_error(plan: Plan, step: steps.Execute, number: int, detail: int) -> JailPyError:
     name = step.argv[0].decode(errors="backslashreplace")
     where = [candidate.decode(errors="backslashreplace") for candidate in step.candidates]

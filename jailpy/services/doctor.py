@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _REFUSED = (errno.EPERM, errno.EACCES)
 _NAMESPACES = {"mount": "mnt", "pid": "pid", "net": "net", "ipc": "ipc", "uts": "uts", "cgroup-ns": "cgroup"}
+_TRIALS = ("private", "tmpfs", "hostname", "no-nesting", "proc", "landlock", "seccomp", "notification", *_NAMESPACES)
 _TRIED = {"no-new-privs": "no-new-privs", "capabilities": "capabilities", "rlimits": "rlimits"}
 
 
@@ -118,13 +119,13 @@ def diagnose(profile: str = "strict") -> Diagnosis:
 def examine(profile: str) -> Examined:
     """Make the trials and the launch. Raises ProfileError, UsageError, HostError where there are no children to try in."""
     try:
-        trials = {trial.name: trial.errno for trial in probe.trials()}
+        trials = dict.fromkeys(_TRIALS, 0) | {trial.name: trial.errno for trial in probe.trials()}
     except OSError as refused:
         hints = ["this account's processes may be at their limit: ulimit -u, or pids.max of its cgroup"]
         raise HostError(f"doctor: no child can be made to try things in: {refused.strerror}", hints=hints) from refused
     host = facts.gather()
     plan, library = _plan(profile, host)
-    verified, error = _launch(plan)
+    verified, error = ({}, _killed()) if probe.KILLED in trials else _launch(plan)
     return Examined(host, plan, trials, verified, error, library)
 
 
@@ -143,6 +144,11 @@ def _plan(profile: str, host: HostFacts) -> tuple[Plan, Remedy | None]:
         without = (Override("require.layers", ["!seccomp"], "doctor"),)
         request = api.Request(("true",), profile, overrides=without, excused=excused)
         return api.plan(request, host), _missing_library(error)
+
+
+def _killed() -> JailPyError:
+    """Make the error of a launch that was not tried, because it would have ended this process, too."""
+    return HostError("a system-call filter around this process kills what tries to make a jail")
 
 
 def _missing_library(error: HostError) -> Remedy:

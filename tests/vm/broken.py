@@ -110,8 +110,10 @@ BROKEN = (
     ),
     Broken(
         "controllers_not_delegated",
-        "mkdir -p /etc/systemd/system/user@.service.d; printf '[Service]\\nDelegate=\\nDelegate=pids\\n' "
-        f">/etc/systemd/system/user@.service.d/50-tight.conf; systemctl daemon-reload; {NEW_SESSION}",
+        "mkdir -p /etc/systemd/system/user@.service.d /etc/systemd/system.conf.d; "
+        "printf '[Manager]\\nDefaultMemoryAccounting=no\\n' >/etc/systemd/system.conf.d/tight.conf; "
+        "printf '[Service]\\nDelegate=pids\\n' >/etc/systemd/system/user@.service.d/50-tight.conf; "
+        f"systemctl daemon-reexec; systemctl stop user-1000.slice; {NEW_SESSION}",
         "cgroup",
         "systemd does not delegate the memory controller to user sessions",
         follow=NEW_SESSION,
@@ -149,6 +151,14 @@ BROKEN = (
     ),
     Broken(
         "service_without_mounts",
+        f"judge {DELEGATED} SystemCallFilter=~@mount SystemCallErrorNumber=EPERM",
+        "mount",
+        "the system-call filter of judge.service refuses mounts",
+        who="judge",
+        guests=SERVICES,
+    ),
+    Broken(
+        "service_that_kills",
         f"judge {DELEGATED} SystemCallFilter=~@mount",
         "mount",
         "the system-call filter of judge.service refuses mounts",
@@ -157,7 +167,7 @@ BROKEN = (
     ),
     Broken(
         "service_with_masked_proc",
-        f"judge {DELEGATED} ProtectKernelTunables=yes ProtectKernelLogs=yes",
+        f"judge {DELEGATED} ProtectKernelTunables=yes",
         "mount",
         "/proc is masked around this process",
         who="judge",
