@@ -35,6 +35,14 @@ allow_all = (6).to_bytes(4, sys.byteorder) + seccomp.RET_ALLOW.to_bytes(4, sys.b
 os.set_inheritable(seccomp.load_filter(allow_all, True), True)
 os.execv(sys.executable, [sys.executable, "-P", "-m", "jailpy", *sys.argv[1:]])
 """
+KILLING = """
+import os, sys, pyseccomp
+building = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
+for number in (165, 428, 429, 430, 442):  # mount, open_tree, move_mount, fsopen, mount_setattr
+    building.add_rule(pyseccomp.KILL_PROCESS, number)
+building.load()
+os.execv(sys.executable, [sys.executable, "-P", "-m", "jailpy", *sys.argv[1:]])
+"""
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
@@ -173,6 +181,45 @@ def test_a_missing_library(environment, tmp_path, error, cause, fix):
     assert not starts(environment)
 
 
+def test_the_fix_script_here(environment):
+    """Standard output is the script alone, and the status doctor's; a shell takes it."""
+    found, layers = examine(environment)
+    done = run(environment, "doctor", "--fix-script")
+    assert (done.returncode, done.stderr) == (0 if found["starts"] else 1, "")
+    assert done.stdout.startswith("#!/bin/sh\n")
+    taken = subprocess.run(["sh", "-n"], input=done.stdout, capture_output=True, text=True)
+    assert (taken.returncode, taken.stderr) == (0, "")
+    causes = [f"# {name}: {layer['cause']}" for name, layer in layers.items() if layer["fix"]]
+    assert [cause for cause in causes if cause not in done.stdout.splitlines()] == []
+    assert ("nothing to fix: " in done.stdout) == (found["starts"] and not causes)
+
+
+def test_a_script_of_json_is_refused(environment):
+    done = run(environment, "doctor", "--fix-script", "--json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "exclude each other" in done.stderr
+
+
+def test_the_kernels_own_words_on_request(environment):
+    if not examine(environment)[0]["starts"]:
+        pytest.skip("strict does not start here, so the kernel was not asked")
+    brief, whole = run(environment, "doctor").stdout, run(environment, "doctor", "-v").stdout
+    assert "net:[" in whole
+    assert "net:[" not in brief
+    assert len(brief.splitlines()) == len(whole.splitlines())
+
+
+def test_a_filter_that_kills(environment):
+    """systemd's SystemCallFilter= without SystemCallErrorNumber=: doctor outlives it, and exec says what it was."""
+    examine(environment)
+    found, layers = examine(environment, code=KILLING)
+    assert not found["starts"]
+    assert layers["mount"]["state"] == "absent"
+    assert "filter" in layers["mount"]["cause"]
+    assert "refuses mounts" in layers["mount"]["cause"]
+    assert layers["user"]["state"] == layers["landlock"]["state"] == "enforced"
+
+
 def test_a_profile_that_is_wrong(environment, tmp_path):
     (tmp_path / "wrong.toml").write_text("schema = 1\nname = 'wrong'\nextends = ['strict']\n[limits]\nmemory = -1\n")
     done = run(environment, "doctor", "-p", str(tmp_path / "wrong.toml"))
@@ -204,8 +251,8 @@ def folders_made():
 
 
 @pytest.mark.root
-def test_no_cgroup_and_the_lines_that_make_one(stranger, need_tool):
-    """The lines are run as they were printed; then exec starts, where before it did not."""
+def test_no_cgroup_and_the_script_that_makes_one(stranger, need_tool):
+    """The stranger's script is run by root as it was printed; then exec starts, where before it did not."""
     need_tool("setpriv")
     if not os.path.exists("/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         pytest.skip("needs cgroup version 1: on version 2 the lines are systemd's")
@@ -218,8 +265,8 @@ def test_no_cgroup_and_the_lines_that_make_one(stranger, need_tool):
     )
     assert not starts(stranger, before=AS_STRANGER)
     try:
-        script = 'sudo() { "$@"; }\n' + "\n".join(layers["cgroup"]["fix"])
-        subprocess.run(["sh", "-ec", script], check=True)
+        script = run(stranger, "doctor", "--fix-script", before=AS_STRANGER).stdout
+        subprocess.run(["sh"], input=script, text=True, check=True)
         assert folders_made()
         assert starts(stranger, before=AS_STRANGER)
         found, layers = examine(stranger, before=AS_STRANGER)

@@ -43,7 +43,7 @@ Expected from the documentation of each, and from the simulations above. Nobody 
 | RHEL 9 and 10 | not measured | 10 starts; 9 is refused | kernel 5.14 of RHEL 9 has no Landlock ABI 2 |
 | WSL 2 | not measured | refused, or after one step | its kernel has cgroup version 1 beside 2, and Landlock only where `lsm=` names it (`.wslconfig`, `kernelCommandLine`) |
 | GitHub Actions, hosted runner | not measured | starts with `sudo`; without it after the step of Ubuntu 24.04 | a virtual machine with Ubuntu; the runner is a service, so its user has no session of its own |
-| Docker, default options; Gradescope | not measured; simulated by a filter | `strict` is refused | Docker's filter forbids new namespaces and mounts, and `/proc` is masked; the weaker profiles are for this |
+| Gradescope, and Docker with default options | not measured; simulated by a filter | `strict` is refused | Docker's filter forbids new namespaces and mounts, and `/proc` is masked; the weaker profiles are for this |
 | Kubernetes pod, RuntimeDefault | not measured; simulated by a filter | `strict` is refused | as Docker; `hostUsers: false` with `procMount: Unmasked` is the way |
 | aarch64 | not measured | starts | the system-call table is there; no guest has run it |
 """
