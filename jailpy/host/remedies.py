@@ -116,15 +116,15 @@ def _filter_refuses() -> bool:
     return False
 
 
-def behind_filter(what: str) -> Remedy:
+def behind_filter(what: str, does: str = "refuses") -> Remedy:
     """Name the system-call filter around this process, and how it is opened."""
     where = surroundings.container()
     if where == "service":
         unit = surroundings.unit()
         fix = service_drop_in(unit, ("RestrictNamespaces=no", "SystemCallFilter="))
-        return Remedy(f"the system-call filter of {unit} refuses {what}", (fix,))
+        return Remedy(f"the system-call filter of {unit} {does} {what}", (fix,))
     whose = _WHOSE.get(where, "a system-call filter around this process")
-    return Remedy(f"{whose} refuses {what}", (advice(_OPENED.get(where, _GENERIC)),))
+    return Remedy(f"{whose} {does} {what}", (advice(_OPENED.get(where, _GENERIC)),))
 
 
 def service_drop_in(unit: str, settings: tuple[str, ...]) -> Fix:

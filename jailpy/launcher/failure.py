@@ -62,7 +62,7 @@ def init_died() -> LaunchError:
 
     hints: list[str] = []
     if surroundings.filtered():
-        found = remedies.behind_filter("what a launch needs, and kills")
+        found = remedies.behind_filter("what makes a jail", "kills")
         hints = [found.cause, *found.hints()]
     return LaunchError("init died while setting up", layer="pid", step="set-up", errno=0, hints=hints)
 

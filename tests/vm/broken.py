@@ -3,7 +3,7 @@
 `script` breaks the host, as root. `who` starts JailPy there, a function of `PRELUDE`. `layer` and `cause` are what doctor names.
 `mend` says what becomes of the fix: "script" runs doctor's script as root, then `follow` (what the fix tells the person to do
 afterwards, such as a new login), and `strict` must start, by `then` if another way in is part of the fix; "advice" means that no
-command can do it, and `fix` is in the words. `append` is the kernel's command line.
+command can do it, and `fix` is in the words. `error` is what exec says, where that is not `cause`. `append` is the kernel's command line.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ class Broken:
     who: str = "login"
     mend: str = "script"
     fix: str = ""
+    error: str = ""
     follow: str = ""
     then: str = ""
     append: str = SECURITY
@@ -163,6 +164,7 @@ BROKEN = (
         "mount",
         "the system-call filter of judge.service refuses mounts",
         who="judge",
+        error="the system-call filter of judge.service kills what makes a jail",
         guests=SERVICES,
     ),
     Broken(
