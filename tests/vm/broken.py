@@ -113,8 +113,8 @@ BROKEN = (
         "controllers_not_delegated",
         "mkdir -p /etc/systemd/system/user@.service.d /etc/systemd/system.conf.d; "
         "printf '[Manager]\\nDefaultMemoryAccounting=no\\n' >/etc/systemd/system.conf.d/tight.conf; "
-        "printf '[Service]\\nDelegate=pids\\n' >/etc/systemd/system/user@.service.d/50-tight.conf; "
-        f"systemctl daemon-reexec; systemctl stop user-1000.slice; {NEW_SESSION}",
+        "printf '[Service]\\nDelegate=\\nDelegate=pids\\n' >/etc/systemd/system/user@.service.d/50-tight.conf; "
+        f"systemctl daemon-reexec; {NEW_SESSION}",
         "cgroup",
         "systemd does not delegate the memory controller to user sessions",
         follow=NEW_SESSION,
