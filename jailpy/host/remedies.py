@@ -67,7 +67,7 @@ def no_user_namespace(number: int) -> Remedy:
         return Remedy("kernel.unprivileged_userns_clone = 0 keeps user namespaces for root", (fix,))
     if surroundings.chrooted():
         return Remedy("this process is in a chroot, where user namespaces are refused", (advice(_OUTSIDE),))
-    return no_rights()
+    return no_rights("namespaces")
 
 
 def _none_left() -> str:
@@ -76,15 +76,15 @@ def _none_left() -> str:
     return next((name for name in names if surroundings.text("/proc/sys/" + name.replace(".", "/")) == "0"), names[0])
 
 
-def no_rights() -> Remedy:
-    """Tell why a user namespace gives no rights, or is refused by a security module."""
+def no_rights(what: str = "mounts") -> Remedy:
+    """Tell why a user namespace gives no rights, or is refused by a security module. `what` a filter would refuse."""
     profile = surroundings.label()
     if profile:
         return Remedy(f"the AppArmor profile {profile} confines this process", (_out_of_profile(),))
     if surroundings.text(_APPARMOR) == "1" and os.geteuid() != 0:
         return _ubuntu()
     if surroundings.filtered():
-        return behind_filter("mounts")
+        return behind_filter(what)
     if surroundings.selinux():
         allow = "ausearch -m avc -ts recent | audit2allow -M jailpy && semodule -i jailpy.pp"
         return Remedy("SELinux refuses it", (run(allow),))
