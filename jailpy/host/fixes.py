@@ -19,7 +19,7 @@ _COMPOUND = frozenset("\n|;&<>$")
 class Fix(Frozen):
     """One step of a remedy, of one of four kinds.
 
-    ROOT: `text` is a command for root's shell. WRITE: `text` are the lines of the file `path`, and the command `load` puts
+    ROOT: `text` is a command for root's shell; a script runs it only where the command `when`, if any, succeeds. WRITE: `text` are the lines of the file `path`, and the command `load` puts
     it into force. USER: a command for this account. ADVICE: a sentence. `then` is a remark; one
     that begins with "then" is what a person still does afterwards.
     """
@@ -29,6 +29,7 @@ class Fix(Frozen):
     path: str = ""
     load: str = ""
     then: str = ""
+    when: str = ""
 
     def shown(self) -> list[str]:
         """Return the lines that this account pastes into its shell, or the sentence."""
@@ -57,9 +58,9 @@ def shown(fix: tuple[Fix, ...]) -> list[str]:
     return [line for step in fix for line in step.shown()]
 
 
-def run(text: str, then: str = "") -> Fix:
+def run(text: str, then: str = "", when: str = "") -> Fix:
     """Make a command for root's shell."""
-    return Fix(ROOT, text, then=then)
+    return Fix(ROOT, text, then=then, when=when)
 
 
 def write(path: str, lines: tuple[str, ...], load: str, then: str = "") -> Fix:

@@ -89,7 +89,7 @@ def no_rights(what: str = "mounts") -> Remedy:
         allow = "ausearch -m avc -ts recent | audit2allow -M jailpy && semodule -i jailpy.pp"
         return Remedy("SELinux refuses it", (run(allow),))
     fix = f"look for the denial: {surroundings.sudo()}journalctl -k -g denied"
-    return Remedy("a security module of this host refuses it", (advice(fix),))
+    return Remedy("a security module of this host refuses it, or a chroot around this process", (advice(fix),))
 
 
 def opened() -> Fix:
@@ -170,20 +170,21 @@ def masked_proc() -> Remedy:
     if not covers:
         return no_rights()
     named = ", ".join(covers[:3]) + (", ..." if len(covers) > 3 else "")
-    fix = (_uncovered(covers), advice(_WITHOUT_PROC))
+    fix = (*_uncovered(covers), advice(_WITHOUT_PROC))
     return Remedy(f"/proc is masked around this process ({named}), so no new one may be mounted", fix)
 
 
-def _uncovered(covers: list[str]) -> Fix:
+def _uncovered(covers: list[str]) -> tuple[Fix, ...]:
     options = {"docker": "docker run --security-opt systempaths=unconfined", "podman": "podman run --security-opt unmask=ALL"}
     where = surroundings.container()
     if where in options:
-        return advice(f"start the container with: {options[where]}")
+        return (advice(f"start the container with: {options[where]}"),)
     if where == "service":
-        return service_drop_in(surroundings.unit(), ("ProtectKernelTunables=no", "ProtectKernelLogs=no", "ProtectProc=default"))
+        settings = ("ProtectKernelTunables=no", "ProtectKernelLogs=no", "ProtectProc=default")
+        return (service_drop_in(surroundings.unit(), settings),)
     if where or surroundings.nested():
-        return opened()
-    return run(f"umount {' '.join(map(quoted, reversed(covers)))}")
+        return (opened(),)
+    return tuple(run(f"umount {quoted(path)}", when=f"mountpoint -q {quoted(path)}") for path in reversed(covers))
 
 
 def landlock(version: int, number: int) -> Remedy:

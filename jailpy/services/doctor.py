@@ -213,6 +213,8 @@ def _gap(planned: Planned, examined: Examined) -> Remedy:
     if planned.name == "cgroup":
         mounts = files.read("/proc/self/mountinfo", 1 << 24).splitlines()
         return delegation.no_cgroup(examined.host.cgroups, mounts)
+    if planned.name == "landlock" and planned.state == "degraded" and examined.library:
+        return Remedy(f"needs the seccomp filter, which covers what ABI {examined.host.landlock_abi} lacks")
     if planned.name == "landlock" and planned.state == "absent":
         return remedies.landlock(examined.host.landlock_abi, examined.trials["landlock"])
     if planned.name not in examined.plan.profile.require.layers:

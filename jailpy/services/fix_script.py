@@ -59,20 +59,23 @@ def _lines(step: Fix, uid: str) -> list[str]:
         return _left(step.text)
     if step.kind == fixes.USER:
         return _left(f"as uid {uid}: {step.text}{f' ({step.then})' if step.then else ''}")
-    lines = _written(step) if step.kind == fixes.WRITE else _command(step.text)
+    lines = _written(step) if step.kind == fixes.WRITE else _command(step)
     if step.then.startswith("then"):
         return [*lines, *_left(step.then.removeprefix("then").lstrip(": "))]
     return [*lines, f"# {escape.line(step.then)}"] if step.then else lines
 
 
 def _left(text: str) -> list[str]:
-    """Name what is left to people, to those who read the script and to those who only run it."""
+    """Name what is left to people, to those who read the script and to those who only run it; not what is an alternative."""
+    if text.startswith("or "):
+        return [f"# {escape.line(text)}"]
     return [f"# {escape.line(text)}", f"echo {fixes.quoted('still to do: ' + escape.line(text))}"]
 
 
-def _command(text: str) -> list[str]:
+def _command(step: Fix) -> list[str]:
     """Keep one command from reading the rest of the script, which comes over its standard input."""
-    return [text if "\n" in text else f"{text} </dev/null"]
+    text = step.text if "\n" in step.text else f"{step.text} </dev/null"
+    return [f"if {step.when}; then", f"    {text}", "fi"] if step.when else [text]
 
 
 def _written(step: Fix) -> list[str]:

@@ -190,7 +190,7 @@ BROKEN = (
         "mount",
         "/proc is masked around this process (/proc/sys)",
     ),
-    Broken("cgroups_read_only", "mount -o remount,ro /sys/fs/cgroup", "cgroup", "cgroups are mounted read-only here"),
+    Broken("cgroups_read_only", "mount -o remount,bind,ro /sys/fs/cgroup", "cgroup", "cgroups are mounted read-only here"),
     Broken(
         "cgroup_version_1",
         "true",
@@ -259,10 +259,11 @@ BROKEN = (
     ),
     Broken(
         "chroot",
-        "mkdir /srv/root; mount --rbind / /srv/root; mkdir /srv/root/srv/inner; mount --rbind /srv/root /mnt; "
-        'as_chroot() { chroot --userspec=1000:1000 /mnt/usr/.. sh -c "$1"; }',
+        "mkdir /srv/root; cd /srv/root; ln -s usr/bin usr/lib usr/lib64 .; "
+        "for name in usr etc proc dev sys tmp run home; do mkdir $name; mount --rbind /$name $name; done; cd /run/case; "
+        'as_chroot() { chroot --userspec=1000:1000 /srv/root sh -c "$1"; }',
         "user",
-        "chroot",
+        "this process is in a chroot, where user namespaces are refused",
         who="chroot",
         mend="advice",
         fix="outside",

@@ -91,6 +91,14 @@ def test_what_no_script_can_do_is_said(tmp_path):
     assert done.stdout.count("still to do: ") == 3
 
 
+def test_a_command_that_is_done_already_is_left_out(tmp_path):
+    text = script(diagnosis(gap("mount", "masked", run("systemctl x", when="test -e here"), advice("or do without"))))
+    assert carried_out(taken(text), tmp_path).stdout == ""
+    (tmp_path / "here").touch()
+    assert carried_out(text, tmp_path).stdout == "systemctl x\n"
+    assert "# or do without\n" in text
+
+
 def test_one_that_has_nothing_to_do(tmp_path):
     found = diagnosis(Finding("user", True, "enforced", "x"), starts=True)
     done = carried_out(taken(script(found)), tmp_path, uid=1000)
