@@ -19,9 +19,9 @@ _COMPOUND = frozenset("\n|;&<>$")
 class Fix(Frozen):
     """One step of a remedy, of one of four kinds.
 
-    ROOT: `text` is a command for root's shell; a script runs it only where the command `when`, if any, succeeds. WRITE: `text` are the lines of the file `path`, and the command `load` puts
-    it into force. USER: a command for this account. ADVICE: a sentence. `then` is a remark; one
-    that begins with "then" is what a person still does afterwards.
+    ROOT: `text` is a command for root's shell; a script runs it only where the command `when`, if any, succeeds. WRITE:
+    `text` are the lines of the file `path`, and the command `load` puts it into force. USER: a command for this account.
+    ADVICE: a sentence. `then` is a remark; one that begins with "then" is what a person still does afterwards.
     """
 
     kind: str

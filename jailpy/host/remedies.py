@@ -61,7 +61,7 @@ def no_user_namespace(number: int) -> Remedy:
     if number == errno.EINVAL or not surroundings.exists("/proc/self/ns/user"):
         return Remedy("this kernel has no user namespaces", (advice("use a kernel with CONFIG_USER_NS"),))
     if number == errno.ENOSYS:
-        return old_kernel()
+        return behind_filter("namespaces") if surroundings.filtered() else old_kernel()
     if surroundings.text(_DEBIAN) == "0" and os.geteuid() != 0:
         fix = sysctl("kernel.unprivileged_userns_clone", 1)
         return Remedy("kernel.unprivileged_userns_clone = 0 keeps user namespaces for root", (fix,))
@@ -227,7 +227,7 @@ def libseccomp() -> Remedy:
     """Name the package that brings libseccomp here."""
     command = next((_PACKAGES[name] for name in surroundings.distribution() if name in _PACKAGES), "")
     fix = run(command) if command else advice("install the package libseccomp (2.5 or newer) of this distribution")
-    return Remedy("libseccomp.so.2 is not installed: no filter can be made", (fix,))
+    return Remedy("libseccomp.so.2 is missing: no filter can be made", (fix,))
 
 
 def old_kernel() -> Remedy:
@@ -298,6 +298,8 @@ def for_step(step: str, number: int) -> list[str]:
 def _remedy(step: str, number: int) -> Remedy | None:
     if step in _CREATING and number in (*_REFUSED, errno.ENOSPC, errno.EUSERS, errno.EINVAL, errno.ENOSYS):
         return no_user_namespace(number)
+    if step == "NewCgroupNamespace" and number == errno.ENOSPC:
+        return too_many("user.max_cgroup_namespaces")
     if step == "NewProc" and number in _REFUSED:
         return masked_proc()
     if step in _NEEDS_RIGHTS and number in _REFUSED:

@@ -157,7 +157,7 @@ def _missing_library(error: HostError) -> Remedy:
     except ImportError:
         install = f"{quoted(sys.executable)} -m pip install pyseccomp"
         own = os.access(sysconfig.get_path("purelib"), os.W_OK)
-        return Remedy("pyseccomp is not installed: no filter can be made", (by_user(install) if own else run(install),))
+        return Remedy("pyseccomp is missing: no filter can be made", (by_user(install) if own else run(install),))
     except RuntimeError:
         return remedies.libseccomp()
     return _advised(error)
@@ -252,7 +252,7 @@ def _by_trial(name: str, trials: dict[str, int]) -> Remedy | None:
 def _user(trials: dict[str, int]) -> Remedy | None:
     if trials["user"]:
         return remedies.no_user_namespace(trials.get("unshare-user") or trials["user"])
-    if trials["mount"] in _REFUSED or trials["hostname"] in _REFUSED:
+    if trials["mount"] in _REFUSED or (trials["hostname"] in _REFUSED and not trials["uts"]):
         return remedies.no_rights()
     if trials["no-nesting"] and not _masked(trials):  # else a procfs of the jail's own is what is missing
         return Remedy(_words("no-nesting", trials), (remedies.opened(),))

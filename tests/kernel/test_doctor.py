@@ -164,8 +164,8 @@ def test_inside_a_jail(environment):
 @pytest.mark.parametrize(
     ("error", "cause", "fix"),
     [
-        ("ImportError('no such module')", "pyseccomp is not installed", "-m pip install pyseccomp"),
-        ("RuntimeError('Unable to find libseccomp')", "libseccomp.so.2 is not installed", "libseccomp"),
+        ("ImportError('no such module')", "pyseccomp is missing", "-m pip install pyseccomp"),
+        ("RuntimeError('Unable to find libseccomp')", "libseccomp.so.2 is missing", "libseccomp"),
     ],
 )
 def test_a_missing_library(environment, tmp_path, error, cause, fix):

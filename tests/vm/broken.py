@@ -190,7 +190,12 @@ BROKEN = (
         "mount",
         "/proc is masked around this process (/proc/sys)",
     ),
-    Broken("cgroups_read_only", "mount -o remount,bind,ro /sys/fs/cgroup", "cgroup", "cgroups are mounted read-only here"),
+    Broken(
+        "cgroups_read_only",
+        "mount --bind /sys/fs/cgroup /sys/fs/cgroup; mount -o remount,bind,ro /sys/fs/cgroup",
+        "cgroup",
+        "cgroups are mounted read-only here",
+    ),
     Broken(
         "cgroup_version_1",
         "true",
@@ -241,7 +246,7 @@ BROKEN = (
         "no_libseccomp",
         "mv /usr/lib/x86_64-linux-gnu/libseccomp.so.2* /root/; ldconfig",
         "seccomp",
-        "libseccomp.so.2 is not installed",
+        "libseccomp.so.2 is missing",
         mend="advice",
         fix="apt-get install -y libseccomp2",
         follow="mv /root/libseccomp.so.2* /usr/lib/x86_64-linux-gnu/; ldconfig",
@@ -251,7 +256,7 @@ BROKEN = (
         "no_pyseccomp",
         "mv /usr/local/lib/python3.*/dist-packages/pyseccomp.py /root/",
         "seccomp",
-        "pyseccomp is not installed",
+        "pyseccomp is missing",
         mend="advice",
         fix="-m pip install pyseccomp",
         follow="mv /root/pyseccomp.py /usr/local/lib/python3.*/dist-packages/",
@@ -259,7 +264,7 @@ BROKEN = (
     ),
     Broken(
         "chroot",
-        "mkdir /srv/root; cd /srv/root; ln -s usr/bin usr/lib usr/lib64 .; "
+        "mkdir /srv/root; cd /srv/root; ln -s usr/bin usr/sbin usr/lib usr/lib64 .; "
         "for name in usr etc proc dev sys tmp run home; do mkdir $name; mount --rbind /$name $name; done; cd /run/case; "
         'as_chroot() { chroot --userspec=1000:1000 /srv/root sh -c "$1"; }',
         "user",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import json
 import os
+import time
 
 import pytest
 
@@ -94,6 +95,7 @@ def pytest_sessionfinish(session):
             with open(RESULTS, encoding="utf-8") as file:
                 known = json.load(file)
         for name, modes in news.items():
+            known.setdefault(name, {})["measured"] = time.strftime("%Y-%m-%d", time.gmtime())
             for mode, values in modes.items():
                 known.setdefault(name, {}).setdefault(mode, {}).update(values)
         with open(RESULTS, "w", encoding="utf-8") as file:
