@@ -80,7 +80,7 @@ def measured(results: dict[str, Any]) -> list[str]:
         "attacks",
         "measured",
     ]
-    rows = [row(found) for _, found in sorted(results.items())]
+    rows = [row(found) for _, found in sorted(results.items()) if any("facts" in found.get(mode, {}) for mode in MODES)]
     return table(head, rows)
 
 

@@ -48,7 +48,7 @@ def test_a_broken_host(guest, case, found):
     refused_by_exec(case, seen)
     if case.mend == "script" or case.then:
         mended(case, seen)
-    found[guest.name]["broken"][case.name] = {"cause": case.cause, "fix": case.mend, "starts": bool(seen.get("then-status"))}
+    found[guest.name]["broken"][case.name] = {"cause": case.cause, "fix": case.mend, "starts": seen.get("then-status") == "0\n"}
 
 
 def layers_of(text):

@@ -23,7 +23,7 @@ def test_the_page_is_up_to_date():
 def test_every_guest_has_a_row_with_its_kernel():
     results = load()
     found = rows(page(results), "Measured")
-    assert len(found) == len(results) > 2
+    assert len(found) == len(results) >= 1
     for guest, row in zip(sorted(results), found, strict=True):
         assert results[guest]["user"]["facts"]["kernel"] in row
         assert re.search(r"20\d\d-\d\d-\d\d", row)
