@@ -283,5 +283,4 @@ WHOLE = {
     "noexec /tmp and /home": "mount -t tmpfs -o noexec,mode=1777 none /tmp; mount -t tmpfs -o noexec,uid=1000 none /home/lab",
     "ptrace_scope 2": "sysctl -w kernel.yama.ptrace_scope=2",
     "memfd_noexec": "sysctl -w vm.memfd_noexec=1 || true",
-    "no AppArmor profiles": "true",
 }

@@ -40,8 +40,8 @@ Expected from the documentation of each, and from the simulations above. Nobody 
 | Ubuntu 24.04 and later, ordinary user | not measured; simulated by an AppArmor profile without `userns` | starts after one step: the profile that `doctor` prints | `kernel.apparmor_restrict_unprivileged_userns = 1` takes the rights of a user namespace from programs without a profile; no Debian kernel has that switch |
 | Ubuntu 22.04 with Python 3.11 | not measured | starts in a user session | kernel 5.15 has Landlock ABI 1: `strict` needs 2, so take the HWE kernel (6.8) |
 | Fedora, Arch, openSUSE | not measured | starts in a user session | user namespaces and delegation are on by default; SELinux lets ordinary users make namespaces |
-| RHEL 9 and 10 | not measured | 10 starts; 9 is refused | kernel 5.14 of RHEL 9 has no Landlock ABI 2 |
-| WSL 2 | not measured | refused, or after one step | its kernel has cgroup version 1 beside 2, and Landlock only where `lsm=` names it (`.wslconfig`, `kernelCommandLine`) |
+| RHEL 9 and 10 | not measured | 10 starts; 9 where its kernel has Landlock ABI 2 | kernel 5.14 with what Red Hat took over from later ones: `doctor` says which ABI it has |
+| WSL 2 | not measured | starts, or after one step | some of its kernels have cgroup version 1 beside 2, which takes the folder that `doctor` names; Landlock acts where the kernel is built with it and `lsm=` names it (`.wslconfig`, `kernelCommandLine`) |
 | GitHub Actions, hosted runner | not measured | starts with `sudo`; without it after the step of Ubuntu 24.04 | a virtual machine with Ubuntu; the runner is a service, so its user has no session of its own |
 | Gradescope, and Docker with default options | not measured; simulated by a filter | `strict` is refused | Docker's filter forbids new namespaces and mounts, and `/proc` is masked; the weaker profiles are for this |
 | Kubernetes pod, RuntimeDefault | not measured; simulated by a filter | `strict` is refused | as Docker; `hostUsers: false` with `procMount: Unmasked` is the way |
