@@ -36,7 +36,7 @@ NOT_MEASURED = """## Not measured
 Expected from the documentation of each, and from the simulations above. Nobody has run JailPy there yet for this page.
 
 | host | state | expected | why |
-|---|---|---|---|
+| --- | --- | --- | --- |
 | Ubuntu 24.04 and later, ordinary user | not measured; simulated by an AppArmor profile without `userns` | starts after one step: the profile that `doctor` prints | `kernel.apparmor_restrict_unprivileged_userns = 1` takes the rights of a user namespace from programs without a profile; no Debian kernel has that switch |
 | Ubuntu 22.04 with Python 3.11 | not measured | starts in a user session | kernel 5.15 has Landlock ABI 1: `strict` needs 2, so take the HWE kernel (6.8) |
 | Fedora, Arch, openSUSE | not measured | starts in a user session | user namespaces and delegation are on by default; SELinux lets ordinary users make namespaces |
