@@ -9,12 +9,14 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "CompletedRun": "jailpy.client.result",
+    "JailExecutor": "jailpy.client.executor",
     "Launcher": "jailpy.client.launcher",
     "Profile": "jailpy.client.profile",
     "Running": "jailpy.client.running",
     "run": "jailpy.client.launcher",
     "run_async": "jailpy.client.launcher",
     "CommandError": "jailpy.errors",
+    "FunctionError": "jailpy.errors",
     "HostError": "jailpy.errors",
     "InternalError": "jailpy.errors",
     "JailPyError": "jailpy.errors",
@@ -25,6 +27,7 @@ _NAMES = {
 }
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from jailpy.client.executor import JailExecutor as JailExecutor
     from jailpy.client.launcher import Launcher as Launcher
     from jailpy.client.launcher import run as run
     from jailpy.client.launcher import run_async as run_async
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from jailpy.client.result import CompletedRun as CompletedRun
     from jailpy.client.running import Running as Running
     from jailpy.errors import CommandError as CommandError
+    from jailpy.errors import FunctionError as FunctionError
     from jailpy.errors import HostError as HostError
     from jailpy.errors import InternalError as InternalError
     from jailpy.errors import JailPyError as JailPyError
@@ -39,15 +43,17 @@ if TYPE_CHECKING:
     from jailpy.errors import PayloadError as PayloadError
     from jailpy.errors import ProfileError as ProfileError
     from jailpy.errors import UsageError as UsageError
+else:
 
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is first used."""
+        if name not in _NAMES:
+            raise AttributeError(f"module 'jailpy' has no attribute {name!r}")
+        import importlib
 
-def __getattr__(name: str) -> object:
-    """Import a public name when it is first used."""
-    if name not in _NAMES:
-        raise AttributeError(f"module 'jailpy' has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(_NAMES[name]), name)
+        value = getattr(importlib.import_module(_NAMES[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

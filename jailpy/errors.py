@@ -6,7 +6,8 @@ JailPyError
 ├── HostError       the host's owner: the kernel, the distribution or the account lacks something
 ├── LaunchError     setting up failed: layer, step and errno are given
 │   └── CommandError    the command is not in the jail, or cannot be executed there
-├── PayloadError    the payload: only raised where the caller asked for it (`check=True`)
+├── PayloadError    the payload: only raised where the caller asked for it (`check=True`, JailExecutor)
+│   └── FunctionError   the function that JailExecutor called in the jail raised an exception
 └── InternalError   us: a bug in JailPy
 """
 
@@ -26,6 +27,18 @@ class JailPyError(Exception):
         super().__init__(message)
         self.message = message
         self.hints = tuple(hints)
+        for hint in self.hints:
+            self.add_note(f"hint: {hint}")  # for those who see the traceback
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle as class and attributes: callers' worker pools hand errors on, and most take more than a message."""
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(kind: type[JailPyError], args: tuple[object, ...], state: dict[str, object]) -> JailPyError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class UsageError(JailPyError):
@@ -72,6 +85,19 @@ class PayloadError(JailPyError):
     def __init__(self, message: str, result: object) -> None:
         super().__init__(message)
         self.result = result
+
+
+class FunctionError(PayloadError):
+    """A function raised an exception in the jail. `type` is its name, `text` what it says, `traceback` where; `result` the run.
+
+    All three are the payload's words.
+    """
+
+    def __init__(self, message: str, result: object, *, type: str, text: str, traceback: str) -> None:  # noqa: A002
+        super().__init__(message, result)
+        self.type = type
+        self.text = text
+        self.traceback = traceback
 
 
 class InternalError(JailPyError):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
+
+from jailpy.client.threads import Threads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,14 +18,24 @@ if TYPE_CHECKING:
     from jailpy.client.result import CompletedRun
     from jailpy.client.running import Running
 
+MOST = 256  # runs at a time, of all loops: the rest waits its turn. Not the loop's default pool: a run may last long.
+_threads = [Threads(MOST)]
+
 
 class _Handle:
-    """What cancelling needs: the run once there is one, or the wish to kill it as soon as there is."""
+    """What cancelling needs: the run once there is one, or the wish that there be none."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: Running | None = None
+        self._begun = False
         self._cancelled = False
+
+    def begin(self) -> bool:
+        """Say whether the run is still wanted, when its turn comes."""
+        with self._lock:
+            self._begun = not self._cancelled
+            return self._begun
 
     def started(self, running: Running) -> None:
         with self._lock:
@@ -30,34 +43,55 @@ class _Handle:
             if self._cancelled:
                 running.kill()
 
-    def cancel(self) -> None:
+    def cancel(self) -> bool:
+        """Kill the run; say whether there is, or will be for a moment, one whose end is to be waited for."""
         with self._lock:
             self._cancelled = True
             if self._running:
                 self._running.kill()
+            return self._begun
 
 
 async def run(launcher: Launcher, argv: Sequence[Path], options: Mapping[str, Any]) -> CompletedRun:
-    """Run in a thread of its own, not of the loop's small default pool: a run may last as long as its wall limit."""
+    """Run in a thread; see `Launcher.run_async`."""
     handle, loop = _Handle(), asyncio.get_running_loop()
     future: asyncio.Future[CompletedRun] = loop.create_future()
+    given = dict(options)
+    hook = given.pop("on_start", None)
+
+    def started(running: Running) -> None:
+        handle.started(running)
+        if hook:
+            hook(running)
 
     def work() -> None:
+        if not handle.begin():
+            return
         try:
-            done = launcher.run(argv, on_start=handle.started, **options)
+            done = launcher.run(argv, on_start=started, **given)
         except BaseException as error:  # noqa: BLE001 - it is raised where the task waits
             _tell(loop, future, future.set_exception, error)
         else:
             _tell(loop, future, future.set_result, done)
 
-    threading.Thread(target=work, name="jailpy-run", daemon=True).start()
+    _threads[0].start(work)
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
-        handle.cancel()
-        await asyncio.wait([future])
-        future.exception()  # taken, whatever it was: the task ends cancelled
+        if handle.cancel():
+            await _end_of(future)
         raise
+
+
+async def _end_of(future: asyncio.Future[Any]) -> None:
+    """Wait for the end of a killed run, however often the task is cancelled meanwhile; its result is of no interest."""
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError:
+            continue
+    if not future.cancelled():
+        future.exception()
 
 
 def _tell(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], act: Callable[[Any], None], value: object) -> None:
@@ -65,3 +99,11 @@ def _tell(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], act: Cal
         loop.call_soon_threadsafe(lambda: None if future.done() else act(value))
     except RuntimeError:  # the loop is closed: nobody waits
         return
+
+
+def _start_anew() -> None:
+    """Have new threads in a forked child, where those of the parent are not."""
+    _threads[0] = Threads(MOST)
+
+
+os.register_at_fork(after_in_child=_start_anew)

@@ -6,15 +6,74 @@ import os
 
 from jailpy.errors import UsageError
 from jailpy.profile.model import LAYERS
-from jailpy.profile.values import split_get, split_put
+from jailpy.profile.values import printable, split_get, split_put
+from jailpy.server import messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import Any, TypeAlias
+    from typing import IO, Any, TypeAlias, TypedDict
 
-    Path: TypeAlias = str | os.PathLike[str]
+    from jailpy.client.profile import Profile
+    from jailpy.client.running import Running
+
+    Path: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+    Paths: TypeAlias = Path | Iterable[Path] | None
+    Amount: TypeAlias = str | int | float | None
+    Stream: TypeAlias = int | IO[Any] | None
     Override: TypeAlias = tuple[str, object, str]
+
+    class Settings(TypedDict, total=False):
+        """What `Profile.replace` takes: options that stand for a key of the profile."""
+
+        ro: Paths
+        rw: Paths
+        cow: Paths
+        tmpfs: Paths
+        runtime: Paths
+        cwd: Path | None
+        env: Mapping[str, Path] | None
+        wall: Amount
+        timeout: Amount
+        cpu: Amount
+        idle: Amount
+        memory: Amount
+        disk: Amount
+        output: Amount
+        file_size: Amount
+        processes: int | None
+        open_files: int | None
+        cpus: float | None
+        stack: Amount
+        net: str | None
+        set: Mapping[str, Any] | None
+
+    class Defaults(Settings, total=False):
+        """What `Launcher` takes, beside the profile, as defaults of its runs."""
+
+        put: Paths
+        get: Paths
+        allow_missing: str | Iterable[str] | None
+        pass_fds: Iterable[int] | None
+
+    class Options(Defaults, total=False):
+        """What `Launcher.popen` takes."""
+
+        profile: str | os.PathLike[str] | Profile | None
+        stdin: Stream
+        stdout: Stream
+        stderr: Stream
+
+    class RunOptions(Options, total=False):
+        """What `run` takes."""
+
+        input: bytes | bytearray | memoryview | str | None
+        text: bool
+        encoding: str | None
+        errors: str | None
+        check: bool
+        on_start: Callable[[Running], object] | None
+
 
 LISTS = {
     "ro": "filesystem.ro",
@@ -26,7 +85,6 @@ LISTS = {
 SCALARS = {
     "cwd": "filesystem.workdir",
     "wall": "limits.wall",
-    "timeout": "limits.wall",
     "cpu": "limits.cpu",
     "idle": "limits.idle",
     "memory": "limits.memory",
@@ -39,56 +97,111 @@ SCALARS = {
     "stack": "limits.stack",
     "net": "network.mode",
 }
-OTHERS = ("env", "set", "put", "get", "allow_missing", "pass_fds", "profile")
+SETTINGS = (*LISTS, *SCALARS, "timeout", "env", "set")
+OTHERS = ("put", "get", "allow_missing", "pass_fds", "profile")
 _FIRST_PASSED = 3
+_MOST_PASSED = messages.MOST_DESCRIPTORS - _FIRST_PASSED
+_VARIABLE = "environment.set."
+
+
+def given(options: Mapping[str, Any], known: Sequence[str] = (*SETTINGS, *OTHERS)) -> dict[str, Any]:
+    """Return the options that have a value, `timeout` under its other name. Raises UsageError for what is no option."""
+    found = {name: value for name, value in options.items() if value is not None}
+    for name in options:
+        if name not in known:
+            raise UsageError(f"option {name}: there is none of this name", _near(name, known))
+    if "timeout" in found:
+        if "wall" in found:
+            raise UsageError("options wall and timeout: they are two names of one limit")
+        found["wall"] = found.pop("timeout")
+    return found
 
 
 def request(argv: Sequence[Path], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Make the message that asks for a run. Raises UsageError for what is no option, TypeError for what has no words."""
-    if isinstance(argv, (str, bytes)):
-        raise UsageError("command: expected a list of words, got one text", ['for a shell line: ["sh", "-c", line]'])
-    words = [os.fsdecode(word) for word in argv]
-    if not words or any("\0" in word for word in words):
-        raise UsageError("command: none was given" if not words else "command: an argument holds a NUL byte")
+    """Make the message that asks for a run with the options that `given` returned. Raises UsageError."""
     name, laid_over = _profile(options.get("profile", "strict"))
     return {
-        "argv": words,
+        "argv": _argv(argv),
         "profile": name,
         "overrides": [*laid_over, *overrides(options)],
         "excused": _excused(options.get("allow_missing", ())),
-        "put": [_pair("put", split_put, entry) for entry in _entries(options.get("put"))],
-        "get": [_pair("get", split_get, entry) for entry in _entries(options.get("get"))],
+        "put": [_pair("put", split_put, entry) for entry in entries("put", options.get("put", ()))],
+        "get": [_pair("get", split_get, entry) for entry in entries("get", options.get("get", ()))],
         "keep": _keep(options.get("pass_fds", ())),
         "folder": _folder(),
         "environment": dict(os.environ),
     }
 
 
+def message(request: Mapping[str, Any]) -> bytes:
+    """Return the request's bytes. Raises UsageError for a value that no profile could hold."""
+    try:
+        return messages.pack(dict(request))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"options: cannot be sent to the launcher: {error}") from error
+
+
 def overrides(options: Mapping[str, Any]) -> list[Override]:
-    """Return the overrides that keyword arguments stand for, as (key, value, spelling). Raises UsageError."""
+    """Return the overrides that options stand for, as (key, value, spelling); others are left out. Raises UsageError."""
     found: list[Override] = []
     for name, value in options.items():
-        if value is None:
-            continue
         if name in LISTS:
-            found += [(LISTS[name], [entry], f"{name}={entry!r}") for entry in _entries(value)]
+            found += [(LISTS[name], [entry], f"{name}={entry!r}") for entry in entries(name, value)]
         elif name in SCALARS:
-            plain = os.fspath(value) if isinstance(value, os.PathLike) else value
+            plain = os.fsdecode(value) if isinstance(value, (bytes, os.PathLike)) else value
             found.append((SCALARS[name], plain, f"{name}={plain!r}"))
         elif name == "env":
-            found += [("environment.set", {key: text}, f"env={{{key!r}: ...}}") for key, text in value.items()]
+            found += _variables(value)
         elif name == "set":
-            found += [(key, given, f"set={{{key!r}: {given!r}}}") for key, given in value.items()]
-        elif name not in OTHERS:
-            raise UsageError(f"option {name}: there is none of this name", _near(name))
+            found += [_setting(key, entry) for key, entry in _items("set", value)]
     return found
 
 
-def _near(name: str) -> list[str]:
+def _setting(key: str, value: object) -> Override:
+    spelling = f"set={{{key!r}: {value!r}}}"
+    if key.startswith(_VARIABLE):
+        return "environment.set", {key[len(_VARIABLE) :]: value}, spelling
+    return key, list(value) if isinstance(value, tuple) else value, spelling
+
+
+def _variables(variables: object) -> list[Override]:
+    """Return the overrides of `env`; values may be anything that names a path, as with subprocess."""
+    found: list[Override] = []
+    for name, value in _items("env", variables):
+        text = os.fsdecode(value) if isinstance(value, (bytes, os.PathLike)) else value
+        if not isinstance(text, str) or "\0" in text:
+            raise UsageError(f"option env: {printable(name)}: expected a text without NUL, got {type(value).__name__}")
+        found.append(("environment.set", {name: text}, f"env={{{name!r}: ...}}"))
+    return found
+
+
+def _items(name: str, value: Any) -> list[tuple[str, Any]]:
+    try:
+        pairs = list(value.items())
+    except AttributeError:
+        raise UsageError(f"option {name}: expected a dictionary, got {type(value).__name__}") from None
+    decoded = [(os.fsdecode(key) if isinstance(key, bytes) else key, entry) for key, entry in pairs]
+    if not all(isinstance(key, str) for key, _ in decoded):
+        raise UsageError(f"option {name}: expected texts as keys")
+    return decoded
+
+
+def _near(name: str, known: Sequence[str]) -> list[str]:
     import difflib
 
-    known = (*LISTS, *SCALARS, *OTHERS)
     return [f"did you mean {near}?" for near in difflib.get_close_matches(name, known, 1)] or [f"options: {', '.join(known)}"]
+
+
+def _argv(argv: Sequence[Path]) -> list[str]:
+    if isinstance(argv, (str, bytes, os.PathLike)):
+        raise UsageError("command: expected a list of words, got one text", ['for a shell line: ["sh", "-c", line]'])
+    try:
+        found = [os.fsdecode(word) for word in argv]
+    except TypeError as error:
+        raise UsageError(f"command: expected a list of texts and paths: {error}") from error
+    if not found or any("\0" in word for word in found):
+        raise UsageError("command: an argument holds a NUL byte" if found else "command: none was given")
+    return found
 
 
 def _profile(profile: object) -> tuple[str, Iterable[Override]]:
@@ -102,10 +215,13 @@ def _profile(profile: object) -> tuple[str, Iterable[Override]]:
     raise UsageError(f"option profile: expected a name, a path or a jailpy.Profile, got {type(profile).__name__}")
 
 
-def _entries(value: Path | Iterable[Path] | None) -> list[str]:
-    if value is None:
-        return []
-    return [os.fspath(value)] if isinstance(value, (str, os.PathLike)) else [os.fspath(entry) for entry in value]
+def entries(name: str, value: Any) -> list[str]:
+    """Return the entries of a list option, which may be given as one. Raises UsageError."""
+    try:
+        single = isinstance(value, (str, bytes, os.PathLike))
+        return [os.fsdecode(entry) for entry in ([value] if single else value)]
+    except TypeError as error:
+        raise UsageError(f"option {name}: expected a path or several: {error}") from error
 
 
 def _excused(layers: str | Iterable[str]) -> list[str]:
@@ -124,14 +240,22 @@ def _pair(name: str, split: Callable[[str], tuple[str, str]], entry: str) -> tup
 
 
 def _keep(numbers: Iterable[int]) -> list[int]:
-    wanted = list(numbers)
-    if any(number < _FIRST_PASSED for number in wanted):
-        raise UsageError("option pass_fds: 0, 1 and 2 are stdin, stdout and stderr")
+    wanted = list(dict.fromkeys(numbers))
+    for number in wanted:
+        if number < _FIRST_PASSED:
+            raise UsageError(f"option pass_fds: {number}: 0, 1 and 2 are stdin, stdout and stderr")
+        try:
+            os.fstat(number)
+        except (OSError, OverflowError, TypeError) as error:
+            raise UsageError(f"option pass_fds: {number!r}: is no open descriptor") from error
+    if len(wanted) > _MOST_PASSED:
+        raise UsageError(f"option pass_fds: expected at most {_MOST_PASSED} descriptors, got {len(wanted)}")
     return wanted
 
 
-def _folder() -> str:
+def _folder() -> str | None:
+    """Return the caller's folder; None for a deleted one, where nothing relative can be found."""
     try:
         return os.getcwd()
-    except FileNotFoundError:  # a deleted folder: nothing relative can be found
-        return "/"
+    except FileNotFoundError:
+        return None

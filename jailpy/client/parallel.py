@@ -5,12 +5,14 @@ from __future__ import annotations
 import collections
 import collections.abc
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, wait
+
+from jailpy.client.threads import Threads
+from jailpy.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from concurrent.futures import Future
     from typing import Any
 
     from jailpy.client.launcher import Launcher
@@ -18,55 +20,84 @@ if TYPE_CHECKING:
     from jailpy.client.result import CompletedRun
     from jailpy.client.running import Running
 
+    Job = Sequence[Path] | Mapping[str, Any]
+
 _AHEAD = 2  # jobs in hand for each worker: enough that none waits for the consumer
 
 
 class _Batch:
     """The runs that go on, so that all can be killed when nobody wants the rest."""
 
-    def __init__(self, launcher: Launcher) -> None:
+    def __init__(self, launcher: Launcher, workers: int) -> None:
         self._launcher = launcher
+        self._threads = Threads(workers)
         self._lock = threading.Lock()
         self._running: set[Running] = set()
         self._ended = False
 
-    def run(self, job: Sequence[Path] | Mapping[str, Any]) -> CompletedRun:
+    def submit(self, job: Job) -> Future[CompletedRun]:
+        """Have a thread do a job."""
+        future: Future[CompletedRun] = Future()
+
+        def work() -> None:
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(self._run(job))
+                except BaseException as error:  # noqa: BLE001 - it is raised where the result is wanted
+                    future.set_exception(error)
+
+        self._threads.start(work)
+        return future
+
+    def _run(self, job: Job) -> CompletedRun:
         options: dict[str, Any] = dict(job) if isinstance(job, collections.abc.Mapping) else {"argv": job}
-        mine: list[Running] = []
+        if "argv" not in options:
+            raise UsageError("a job without argv: expected a list of words, or the arguments of run with argv")
+        argv, hook = options.pop("argv"), options.pop("on_start", None)
+        mine: set[Running] = set()
 
         def started(running: Running) -> None:
-            mine.append(running)
             with self._lock:
+                mine.add(running)
                 self._running.add(running)
                 if self._ended:
                     running.kill()
+            if hook:
+                hook(running)
 
         try:
-            return self._launcher.run(options.pop("argv"), on_start=started, **options)
+            return self._launcher.run(argv, on_start=started, **options)
         finally:
             with self._lock:
-                self._running.difference_update(mine)
+                self._running -= mine
 
-    def end(self) -> None:
+    def end(self, futures: Iterable[Future[CompletedRun]]) -> None:
+        """Kill what runs, drop what does not yet, and wait until nothing is left."""
+        begun = [future for future in futures if not future.cancel()]
         with self._lock:
             self._ended = True
             for running in self._running:
                 running.kill()
+        wait(begun)
 
 
-def run_all(launcher: Launcher, jobs: Iterable[Sequence[Path] | Mapping[str, Any]], workers: int) -> Iterator[CompletedRun]:
+def run_all(launcher: Launcher, jobs: Iterable[Job], workers: int) -> Iterator[CompletedRun]:
     """Yield the results of `jobs` in their order. See `Launcher.map`."""
-    batch = _Batch(launcher)
+    batch = _Batch(launcher, workers)
     waiting: collections.deque[Future[CompletedRun]] = collections.deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="jailpy-map") as pool:
-        try:
-            for job in jobs:
-                waiting.append(pool.submit(batch.run, job))
-                if len(waiting) >= workers * _AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-            batch.end()
+    try:
+        for job in jobs:
+            waiting.append(batch.submit(job))
+            while waiting and (len(waiting) >= workers * _AHEAD or waiting[0].done()):
+                yield _first(waiting)
+        while waiting:
+            yield _first(waiting)
+    finally:
+        batch.end(waiting)
+
+
+def _first(waiting: collections.deque[Future[CompletedRun]]) -> CompletedRun:
+    """Take the first result; its future stays in the queue until then, so that an interrupt does not lose the run."""
+    found = waiting[0].result()
+    waiting.popleft()
+    return found

@@ -10,10 +10,9 @@ from jailpy.profile import merge
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
+    from typing import Unpack
 
-    from jailpy.client.options import Override, Path
+    from jailpy.client.options import Override, Settings
     from jailpy.profile import model
 
 
@@ -25,7 +24,7 @@ class Profile:
         self.overrides = overrides
 
     @classmethod
-    def load(cls, name_or_path: Path) -> Profile:
+    def load(cls, name_or_path: str | os.PathLike[str]) -> Profile:
         """Load a profile by name, or a file (a path has a `/` or ends in .toml). Raises ProfileError with every problem."""
         source = os.fspath(name_or_path)
         if "/" in source or source.endswith(".toml"):
@@ -34,20 +33,20 @@ class Profile:
         profile.resolve()
         return profile
 
-    def replace(self, *, set: Mapping[str, Any] | None = None, **options: Any) -> Profile:  # noqa: A002 - the option's name
+    def replace(self, **options: Unpack[Settings]) -> Profile:
         """Return a copy with options of `jailpy.run` laid over: `replace(memory="64M", set={"limits.inodes": 100})`.
 
         Raises UsageError for what is no option, ProfileError for a value that does not fit.
         """
         from jailpy.client import options as words
 
-        more = words.overrides({**options, "set": set})
+        more = words.overrides(words.given(options, words.SETTINGS))
         profile = Profile(self.source, (*self.overrides, *more))
         profile.resolve()
         return profile
 
     @staticmethod
-    def check(path: Path) -> list[str]:
+    def check(path: str | os.PathLike[str]) -> list[str]:
         """Return every problem of a profile's file as `file:line: key: what was expected`; none where it is right."""
         try:
             Profile.load(os.path.abspath(os.fspath(path)))

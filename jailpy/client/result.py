@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jailpy import errors
+from jailpy import errors, escape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,14 +63,21 @@ class CompletedRun:
         """Return the run itself if the verdict is `ok`. Raises PayloadError."""
         if self.verdict == "ok":
             return self
-        shown = self.stderr if isinstance(self.stderr, str) else (self.stderr or b"").decode(errors="backslashreplace")
-        last = shown.strip()[-_SHOWN_ERROR:]
-        words = f"{self.args[0]}: {self.verdict}, status {self.returncode}" + (f": {last}" if last else "")
-        raise errors.PayloadError(words, self)
+        raise errors.PayloadError(f"{escape.line(self.args[0])}: {how(self)}", self)
 
     def __repr__(self) -> str:
         """Show command, verdict and status."""
         return f"CompletedRun({self.args!r}, verdict={self.verdict!r}, returncode={self.returncode})"
+
+
+def how(run: CompletedRun) -> str:
+    """Say in one line how a run ended: verdict, evidence, status, and the end of its standard error, made harmless."""
+    found = run.evidence or {}
+    limit = f"limit {found['configured']}, measured {found['measured']}, " if found.get("limit") else ""
+    evidence = f" ({limit}{found['source']})" if found.get("source") else ""
+    shown = run.stderr if isinstance(run.stderr, str) else (run.stderr or b"").decode(errors="backslashreplace")
+    last = escape.line(shown.strip()[-_SHOWN_ERROR:])
+    return f"{run.verdict}{evidence}, status {run.returncode}" + (f": {last}" if last else "")
 
 
 def error(plain: dict[str, Any]) -> errors.JailPyError:

@@ -4,54 +4,75 @@ from __future__ import annotations
 
 import os
 import selectors
-import subprocess
+import socket
 import threading
+import time
 
 from jailpy.client import connection as connections
 from jailpy.client import options as words
 from jailpy.client import result
-from jailpy.errors import InternalError, UsageError
+from jailpy.client.streams import Sink, Streams, exchange
+from jailpy.errors import InternalError, JailPyError, LaunchError, UsageError
 from jailpy.server import messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Mapping, Sequence
-    from typing import Any, Self
+    from typing import IO, Any, Self
 
     from jailpy.client.connection import Server
-
-PIPE, STDOUT, DEVNULL = subprocess.PIPE, subprocess.STDOUT, subprocess.DEVNULL
-_CHUNK = 1 << 16
 
 
 class Running:
     """One run. `stdin`, `stdout` and `stderr` are unbuffered binary files where PIPE was asked for, else None.
 
-    A context manager: leaving it kills a run that still goes on. Its methods may be called from any thread.
+    A context manager: leaving it kills a run that still goes on, as does dropping the last reference to it. Its methods may be
+    called from any thread. `args` is the command.
     """
 
-    def __init__(self, server: Server, argv: Sequence[words.Path], streams: Sequence[Any], options: Mapping[str, Any]) -> None:
+    stdin: IO[bytes] | None = None
+    stdout: IO[bytes] | None = None
+    stderr: IO[bytes] | None = None
+    _connection: socket.socket | None = None
+    _process = 0
+
+    def __init__(
+        self,
+        server: Server,
+        argv: Sequence[words.Path],
+        streams: Sequence[Any],
+        options: Mapping[str, Any],
+        keeping: object = None,
+    ) -> None:
         request = words.request(argv, options)
         self.args: list[str] = request["argv"]
         self._server = server
+        self._process = os.getpid()
+        self._keeping = keeping
         self._report: dict[str, Any] | None = None
-        self._error: Exception | None = None
+        self._error: JailPyError | None = None
         self._ordered = False
         self._waiting = threading.Lock()
-        ours, theirs = _connect(streams)
+        self._order_lock = threading.Lock()
         try:
-            self._connection = server.take()
-            request["input"] = theirs[0] >= 0
-            _ask(server, self._connection, request, theirs)
+            with server.lock:  # a fork meanwhile would leave a child with pipes that nobody there knows
+                self.stdin, self.stdout, self.stderr = self._start(request, streams)
+        except OSError as error:
+            words_ = f"the run cannot be asked for: {error.strerror}"
+            raise LaunchError(words_, layer="launcher", step="ask", errno=error.errno or 0) from error
+
+    def _start(self, request: dict[str, Any], given: Sequence[Any]) -> tuple[Any, Any, Any]:
+        streams = Streams(given)
+        try:
+            stdin, stdout, stderr = streams.theirs
+            message = words.message({**request, "input": stdin >= 0})
+            numbers = [stdout if stdin < 0 else stdin, stdout, stderr, *request["keep"]]
+            self._connection = self._server.ask(self, message, numbers)
         except BaseException:
-            _close(ours)
+            streams.close()
             raise
-        finally:
-            _close([number for number, given in zip(theirs, streams, strict=True) if _is_made(given)])
-        self.stdin, self.stdout, self.stderr = (
-            os.fdopen(number, "wb" if at == 0 else "rb", buffering=0) if number >= 0 else None for at, number in enumerate(ours)
-        )
+        streams.close_theirs()
+        return streams.files()
 
     def kill(self) -> None:
         """Kill the run at once. Does nothing where it has ended."""
@@ -62,16 +83,17 @@ class Running:
         self._order(messages.TERMINATE)
 
     def _order(self, order: bytes) -> None:
-        if self._report is None and self._error is None:
-            self._ordered = True
-            try:
-                self._connection.send(order)
-            except OSError:  # it has just ended; `wait` says how
-                return
+        with self._order_lock:  # else the byte might meet the connection's next run
+            if self._connection:
+                self._ordered = True
+                try:
+                    self._connection.send(order, socket.MSG_DONTWAIT)
+                except OSError:  # it has just ended, or has more orders than it took: `wait` says how it ends
+                    return
 
     def poll(self) -> int | None:
         """Return the return code of a run that has ended, None while it goes on. Raises as `wait` does."""
-        return self.wait(0).returncode if self._has_ended(0) else None
+        return self.wait(0).returncode if self.has_ended(0) else None
 
     def wait(self, timeout: float | None = None) -> result.CompletedRun:
         """Wait for the end, and return the run without output. Pipes must be read meanwhile, as with subprocess.
@@ -79,135 +101,104 @@ class Running:
         Raises LaunchError where the payload did not start, TimeoutError after `timeout` seconds (the run goes on),
         InternalError where the launcher was killed.
         """
-        if not self._has_ended(timeout):
+        if not self.has_ended(timeout):
             raise TimeoutError(f"the run goes on after {timeout} seconds")
         if self._error:
             raise self._error
         assert self._report is not None
         return result.CompletedRun(self.args, self._report)
 
-    def _has_ended(self, timeout: float | None) -> bool:
-        with self._waiting:
-            if self._report is not None or self._error is not None:
-                return True
-            if not _is_ready(self._connection, timeout):
-                return False
-            self._take_answer()
-            return True
-
-    def _take_answer(self) -> None:
+    def has_ended(self, timeout: float | None = None) -> bool:
+        """Wait up to `timeout` seconds for the end, None without bound, and say whether it came."""
+        until = None if timeout is None else time.monotonic() + timeout
+        if not self._waiting.acquire(timeout=-1 if timeout is None else max(0.0, timeout)):
+            return self._connection is None
         try:
-            received = messages.receive(self._connection)
-            if received is None:
-                raise ConnectionResetError("its connection ended")
+            if self._connection:
+                left = None if until is None else max(0.0, until - time.monotonic())
+                if not _is_ready(self._connection, left):
+                    return False
+                self._take_answer(self._connection)
+            return True
+        finally:
+            self._waiting.release()
+
+    def _take_answer(self, connection: socket.socket) -> None:
+        usable = False
+        try:
+            usable = self._keep_answer(messages.receive(connection))
         except (OSError, messages.BrokenMessageError) as error:
             self._error = connections.broken(error)
-        else:
-            answer = received[0]
-            self._report = answer.get("report")
-            self._error = result.error(answer["error"]) if "error" in answer else None
-        broken = self._report is None and isinstance(self._error, InternalError)
-        self._server.give_back(self._connection, usable=not (self._ordered or broken))
+        except BaseException as error:  # in the middle of the answer: the rest of it is no answer to anybody
+            self._error = connections.broken(repr(error))
+            raise
+        finally:
+            self._end(usable=usable)
 
-    def communicate(self, data: bytes = b"") -> tuple[bytes | None, bytes | None]:
-        """Write `data` to the payload's input and read its outputs until both end; return them."""
-        parts: dict[Any, list[bytes]] = {file: [] for file in (self.stdout, self.stderr) if file}
-        with selectors.DefaultSelector() as selector:
-            for file in parts:
-                selector.register(file, selectors.EVENT_READ)
-            left = memoryview(data)
-            if self.stdin and data:
-                os.set_blocking(self.stdin.fileno(), False)
-                selector.register(self.stdin, selectors.EVENT_WRITE)
-            elif self.stdin:
-                self.stdin.close()
-            while selector.get_map():
-                for key, _ in selector.select():
-                    if key.fileobj is self.stdin:
-                        left = self._feed(selector, left)
-                    else:
-                        _drain(selector, key.fileobj, parts)
-        out, err = (b"".join(parts[file]) if file else None for file in (self.stdout, self.stderr))
-        return out, err
+    def _keep_answer(self, received: tuple[dict[str, Any], list[int]] | None) -> bool:
+        """Keep the answer; say whether the connection can serve another run."""
+        if received is None:
+            raise ConnectionResetError("its connection ended")
+        answer = received[0]
+        self._report = answer.get("report")
+        if self._report is None:
+            self._error = result.error(answer["error"])
+        return not isinstance(self._error, InternalError)
 
-    def _feed(self, selector: selectors.BaseSelector, left: memoryview) -> memoryview:
-        assert self.stdin is not None
-        try:
-            left = left[os.write(self.stdin.fileno(), left[:_CHUNK]) :]
-        except BrokenPipeError:
-            left = left[:0]
-        if not left:
-            selector.unregister(self.stdin)
-            self.stdin.close()
-        return left
+    def _end(self, *, usable: bool) -> None:
+        with self._order_lock:
+            connection, self._connection = self._connection, None
+        if connection:
+            self._server.give_back(connection, usable=usable and not self._ordered)
+            self._server.forget(self)
+            if self._report is None:
+                self._server.stats.fail()
+            else:
+                self._server.stats.end(self._report["verdict"])
+
+    def communicate(self, data: bytes | bytearray | memoryview = b"") -> tuple[bytes | None, bytes | None]:
+        """Write `data` to the payload's input, read its outputs until both end, and return them; None for what is no pipe."""
+        out, err = (Sink(file) if file else None for file in (self.stdout, self.stderr))
+        exchange(self.stdin, [sink for sink in (out, err) if sink], data)
+        return out.data() if out else None, err.data() if err else None
+
+    def disown(self) -> None:
+        """In a forked child: close what belongs to the parent, whose run goes on."""
+        self._waiting, self._order_lock = threading.Lock(), threading.Lock()
+        self._connection = None
+        self._error = UsageError("the run belongs to the process that started it")
+        self._report = None
+        self._close_files()
+
+    def _close_files(self) -> None:
+        for file in (self.stdin, self.stdout, self.stderr):
+            if file:
+                file.close()
 
     def __enter__(self) -> Self:
         """Return the run itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Kill a run that goes on, wait for its end, close the pipes."""
+        """Kill a run that goes on, close the pipes, wait for its end."""
         self.kill()
-        for file in (self.stdin, self.stdout, self.stderr):
-            if file:
-                file.close()
-        self._has_ended(None)
+        self._close_files()
+        self.has_ended()
 
+    def __del__(self) -> None:
+        """Kill a run that nobody can wait for any more.
 
-def _drain(selector: selectors.BaseSelector, file: Any, parts: dict[Any, list[bytes]]) -> None:
-    data = os.read(file.fileno(), _CHUNK)
-    if data:
-        parts[file].append(data)
-    else:
-        selector.unregister(file)
-        file.close()
+        Python drops the parent's threads in a forked child before anything else, and their runs: no lock may be taken there.
+        """
+        if self._process != os.getpid():
+            self._close_files()
+        elif self._connection:
+            self._report = {"verdict": "cancelled"}
+            self._end(usable=False)
+            self._close_files()
 
 
 def _is_ready(connection: socket.socket, timeout: float | None) -> bool:
     with selectors.DefaultSelector() as selector:
         selector.register(connection, selectors.EVENT_READ)
         return bool(selector.select(timeout))
-
-
-def _ask(server: Server, connection: socket.socket, request: dict[str, Any], streams: Sequence[int]) -> None:
-    """Send the request with the payload's ends of its streams. Raises UsageError for a descriptor that is not open."""
-    for number in request["keep"]:
-        try:
-            os.fstat(number)
-        except OSError as error:
-            server.give_back(connection, usable=True)
-            raise UsageError(f"option pass_fds: {number}: {error.strerror}") from error
-    given = [streams[0] if request["input"] else streams[1], *streams[1:], *request["keep"]]
-    try:
-        messages.send(connection, request, given)
-    except (OSError, ValueError) as error:
-        server.give_back(connection, usable=False)
-        if isinstance(error, ValueError):
-            raise UsageError(f"command: {error}") from error
-        raise connections.broken(error) from error
-
-
-def _is_made(given: Any) -> bool:
-    return given in (PIPE, DEVNULL)
-
-
-def _connect(streams: Sequence[Any]) -> tuple[list[int], list[int]]:
-    """Return (our ends, the server's ends) of stdin, stdout and stderr; -1 where there is none."""
-    ours, theirs = [-1, -1, -1], [-1, -1, -1]
-    for at, given in enumerate(streams):
-        if given == PIPE:
-            reader, writer = os.pipe()
-            ours[at], theirs[at] = (writer, reader) if at == 0 else (reader, writer)
-        elif given == STDOUT and at == 2:
-            theirs[at] = theirs[1]
-        elif given == DEVNULL or (given is None and at):
-            theirs[at] = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        elif given is not None:
-            theirs[at] = given if isinstance(given, int) else given.fileno()
-    return ours, theirs
-
-
-def _close(numbers: Sequence[int]) -> None:
-    for number in numbers:
-        if number >= 0:
-            os.close(number)

@@ -15,6 +15,17 @@ def close_all_but(keep: tuple[int, ...]) -> None:
     os.closerange(start, 0x7FFFFFFF)
 
 
+def above(number: int, floor: int) -> int:
+    """Move a descriptor to `floor` or above, close-on-exec, where it is lower; return its number. Raises OSError."""
+    if number >= floor:
+        return number
+    import fcntl  # for callers that hand descriptors on, only
+
+    moved = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, floor)
+    os.close(number)
+    return moved
+
+
 def write(path: str, value: str) -> None:
     """Write a value to a kernel file in one write(2). Raises OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import _signal
 import _socket
 import array
+import fcntl
 import marshal
 import os
 
@@ -111,6 +112,15 @@ class Template:
         """Say whether the template process is there still."""
         return os.waitpid(self._pid, os.WNOHANG) == (0, 0)
 
+    def move(self, floor: int) -> None:
+        """Move this side's descriptors out of the numbers below `floor`. Raises OSError."""
+        self._pidfd = files.above(self._pidfd, floor)
+        if self._control.fileno() < floor:
+            moved = _socket.socket(fileno=fcntl.fcntl(self._control.fileno(), fcntl.F_DUPFD_CLOEXEC, floor))
+            moved.settimeout(_TIMEOUT_S)
+            self._control.close()
+            self._control = moved
+
     def close(self) -> None:
         """End the template process and reap it."""
         self._control.close()
@@ -149,6 +159,12 @@ def of(plan: Plan) -> Template | None:
         found = Template(plan)
     _templates[key] = found
     return found
+
+
+def make_room(floor: int) -> None:
+    """Move what templates hold out of the descriptors below `floor`, which a run wants to hand on. Raises OSError."""
+    for found in _templates.values():
+        found.move(floor)
 
 
 def _can_be_cloned(plan: Plan) -> bool:

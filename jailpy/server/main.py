@@ -7,6 +7,7 @@ the same on their connections, kill their runs and exit, and then the server doe
 from __future__ import annotations
 
 import _signal
+import contextlib
 import gc
 import os
 import socket
@@ -25,11 +26,12 @@ def main(control: int) -> None:
     _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)  # the kernel reaps workers (wait(2)); nobody asks how they ended
     connection = socket.socket(fileno=control)
     gc.freeze()
-    messages.send(connection, {"ready": os.getpid()})
-    while (received := messages.receive(connection)) is not None:
-        for number in received[1]:
-            _fork_worker(number, connection)
-            os.close(number)
+    with contextlib.suppress(ConnectionError, messages.BrokenMessageError):  # the client died in the middle of a word
+        messages.send(connection, {"ready": os.getpid()})
+        while (received := messages.receive(connection)) is not None:
+            for number in received[1]:
+                _fork_worker(number, connection)
+                os.close(number)
     _wait_for_workers()
 
 
@@ -44,8 +46,24 @@ def _import_what_workers_use() -> None:
 
 def _fork_worker(number: int, control: socket.socket) -> None:
     server = os.getpid()
-    if os.fork() == 0:
+    try:
+        pid = os.fork()
+    except OSError as error:
+        _refuse(number, error)
+        return
+    if pid == 0:
         _be_worker(number, control, server)
+
+
+def _refuse(number: int, error: OSError) -> None:
+    """Answer the request that will come, in place of the worker that could not be had."""
+    from jailpy.errors import LaunchError
+    from jailpy.server import worker
+
+    words = f"the launcher cannot start a process: {error.strerror}"
+    refusal = worker.plain(LaunchError(words, layer="launcher", step="fork", errno=error.errno or 0))
+    with socket.socket(fileno=os.dup(number)) as connection, contextlib.suppress(OSError):
+        messages.send(connection, {"error": refusal})
 
 
 def _be_worker(number: int, control: socket.socket, server: int) -> NoReturn:

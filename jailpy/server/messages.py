@@ -28,10 +28,19 @@ class BrokenMessageError(Exception):
 
 def send(connection: socket.socket, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
     """Send one message. Raises OSError where the other end is gone, ValueError where it is too large."""
+    transmit(connection, pack(message), descriptors)
+
+
+def pack(message: dict[str, Any]) -> bytes:
+    """Return a message's bytes. Raises ValueError where it is too large, TypeError where it holds what is no JSON."""
     body = json.dumps(message).encode()
-    if len(body) > LARGEST or len(descriptors) > MOST_DESCRIPTORS:
-        raise ValueError(f"a message of {len(body)} bytes and {len(descriptors)} descriptors is too large")
-    data = len(body).to_bytes(_HEAD, "little") + body
+    if len(body) > LARGEST:
+        raise ValueError(f"a message of {len(body)} bytes is too large")
+    return len(body).to_bytes(_HEAD, "little") + body
+
+
+def transmit(connection: socket.socket, data: bytes, descriptors: Sequence[int] = ()) -> None:
+    """Send what `pack` made, and descriptors. Raises OSError where the other end is gone or a descriptor is not open."""
     rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
     sent = connection.sendmsg([data], rights)
     if sent < len(data):
