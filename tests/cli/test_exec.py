@@ -17,7 +17,7 @@ import pytest
 from jailpy import __version__
 from jailpy.profile.model import LAYERS
 from jailpy.supervisor.outcome import VERDICTS
-from tests.core import PATIENCE, PYTHON, alive, execute, groups_of, python, start, token
+from tests.core import PATIENCE, PYTHON, alive, eventually, execute, groups_of, python, start, token
 
 pytestmark = pytest.mark.usefixtures("python3")
 
@@ -258,7 +258,9 @@ def test_streams_pass_bytes_unchanged(jailpy):
 
 def test_a_large_input_goes_through(jailpy):
     data = os.urandom(1 << 20) * 12
-    done = execute(jailpy, "--output", "64M", "--", "cat", data=data)
+    done = execute(
+        jailpy, "--output", "64M", "--wall", f"{10 * PATIENCE}s", "--cpu", f"{5 * PATIENCE}s", "--", "cat", data=data
+    )
     assert (done.status, done.out == data) == (0, True)
 
 
@@ -383,17 +385,23 @@ def test_a_stalled_reader_does_not_stop_the_clocks(jailpy, kind):
         reader, writer = (end.detach() for end in socket.socketpair())
     else:
         reader, writer = os.openpty()
-    with start(jailpy, "-q", "--wall", f"{0.7 * PATIENCE}s", "--", "yes", word, stdout=writer) as process:
+    with start(jailpy, "-q", "--wall", "700ms", "--", "yes", word, stdout=writer) as process:
         os.close(writer)
-        time.sleep(0.4 * PATIENCE)
-        assert len(alive(word)) >= 2, "launcher and payload"
-        time.sleep(1.6 * PATIENCE)
-        assert alive(word) in ([], [process.pid]), "the payload is dead though nobody read"
+        assert eventually(lambda: any(_name(pid) == "yes" for pid in alive(word))), "the payload runs"
+        assert eventually(lambda: alive(word) in ([], [process.pid])), "the payload is dead though nobody read"
         total = threading.Thread(target=lambda: _read_all(reader))
         total.start()
         assert process.wait(timeout=20) == 124
         total.join()
     os.close(reader)
+
+
+def _name(pid):
+    try:
+        with open(f"/proc/{pid}/comm") as file:
+            return file.read().strip()
+    except OSError:
+        return ""  # ended since the listing
 
 
 def _read_all(descriptor):

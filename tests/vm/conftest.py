@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import collections
+import datetime
 import json
 import os
-import time
 
 import pytest
 
@@ -95,9 +95,10 @@ def pytest_sessionfinish(session):
             with open(RESULTS, encoding="utf-8") as file:
                 known = json.load(file)
         for name, modes in news.items():
-            known.setdefault(name, {})["measured"] = time.strftime("%Y-%m-%d", time.gmtime())
+            mine = known.setdefault(name, {})
+            mine["measured"] = datetime.datetime.now(datetime.UTC).date().isoformat()
             for mode, values in modes.items():
-                known.setdefault(name, {}).setdefault(mode, {}).update(values)
+                mine.setdefault(mode, {}).update(values)
         with open(RESULTS, "w", encoding="utf-8") as file:
             json.dump(known, file, indent=1, sort_keys=True)
             file.write("\n")
