@@ -102,11 +102,14 @@ def test(options: argparse.Namespace, names: list[str], rest: list[str]) -> int:
 
 
 def test_one(name: str, flags: list[str]) -> int:
-    """Test one guest while others are tested: what pytest says is shown when it has ended."""
-    say(f"{name}: testing")
-    done = subprocess.run(pytest([name], flags), cwd=TREE, check=False, text=True, capture_output=True)
-    print(f"== {name}\n{done.stdout}{done.stderr}", flush=True)
-    return done.returncode
+    """Test one guest while others are tested: each line of pytest's has the guest's name before it."""
+    with subprocess.Popen(
+        pytest([name], flags), cwd=TREE, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            print(f"{name}: {line}", end="", flush=True)
+    return process.returncode
 
 
 def pytest(names: list[str], flags: list[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-import datetime
+import datetime as dt
 import json
 import os
 
@@ -96,7 +96,7 @@ def pytest_sessionfinish(session):
                 known = json.load(file)
         for name, modes in news.items():
             mine = known.setdefault(name, {})
-            mine["measured"] = datetime.datetime.now(datetime.UTC).date().isoformat()
+            mine["measured"] = dt.datetime.now(dt.UTC).date().isoformat()
             for mode, values in modes.items():
                 mine.setdefault(mode, {}).update(values)
         with open(RESULTS, "w", encoding="utf-8") as file:
