@@ -31,6 +31,7 @@ _BARE = ("seccomp", "landlock", "apparmor", "cgroup-ns")
 _MEMORY, _MORE_MEMORY = 64 << 20, 32 << 20
 _PROCESSES = 16
 _HOLD_S = 1.0
+_LONGEST_S = 120.0  # for all attacks together, on a slow machine
 _IN_FORCE = ("enforced", "degraded")
 CONTROLS = ("outside", "namespaces", "nobody")
 STAGES = 5 + len(CONTROLS)
@@ -174,6 +175,7 @@ class _Bench:
     def _attack(self, plan: Plan, names: tuple[str, ...], overrides: tuple[Override, ...]) -> dict[str, Answer]:
         """Run attacks in a jail. A filter that would kill is made to refuse, so that one run can try them all."""
         argv = tuple(self._scene.command(self._wanted(plan, names, inside=True)))
+        overrides = (*overrides, *(Override(f"limits.{clock}", _LONGEST_S, "selftest") for clock in ("wall", "cpu")))
         if plan.profile.seccomp.violation == "kill":
             overrides = (*overrides, Override("seccomp.violation", "errno", "selftest"))
         return parse(_launch(self._plan(argv, overrides))[1], names)
