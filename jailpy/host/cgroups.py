@@ -61,16 +61,16 @@ def _memberships() -> dict[str, str]:
 
 
 def hierarchies(mounts: list[str]) -> list[Hierarchy]:
-    """Return (mount point, root within the hierarchy, controllers, version) of each cgroup mount."""
-    found = []
+    """Return (mount point, root within the hierarchy, controllers, version) of each cgroup mount that is not mounted over."""
+    found: dict[str, Hierarchy] = {}
     for line in mounts:
         before, _, after = line.partition(" - ")
         kind, _, options = after.split(" ", 2)
         if kind in ("cgroup", "cgroup2"):
             root, point = before.split(" ")[3:5]
             named = tuple(name for name in options.split(",") if name in _V1_WANTED)
-            found.append((point, root, named, 1 if kind == "cgroup" else 2))
-    return found
+            found[point] = (point, root, named, 1 if kind == "cgroup" else 2)
+    return list(found.values())
 
 
 def _inside(point: str, root: str, path: str) -> str | None:

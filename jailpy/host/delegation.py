@@ -149,6 +149,8 @@ def _not_delegated(point: str, missing: frozenset[str] | set[str]) -> Remedy:
 def _no_manager(uid: int) -> Remedy:
     """Cron, a service with User=, and sudo start programs without a session."""
     fix: tuple[Fix, ...] = (run(f"loginctl enable-linger {uid}", "it runs from boot on, also without a login"),)
+    if surroundings.exists(f"/run/user/{uid}"):
+        fix += (run(f"systemctl start user@{uid}", "it was stopped while a session went on"),)
     unit = surroundings.unit()
     if unit:
         settings = " ".join(_SUBGROUP if surroundings.systemd() >= _SUBGROUPS_SINCE else _SUBGROUP[:1])

@@ -299,6 +299,14 @@ def test_a_mount_that_shows_a_part_of_the_hierarchy(host):
     assert host.discover().own == f"{host.top}/v2"
 
 
+def test_a_mount_over_another_is_the_one_that_counts(host):
+    """As where a container's own cgroup namespace is mounted over the host's tree."""
+    host.mount("v2", "cgroup2", "", root="/../..")
+    host.mount("v2", "cgroup2", "")
+    root = host.group("v2", "memory pids")
+    assert at(host, "/").own == root
+
+
 def test_other_filesystems_are_not_taken_for_cgroups(host):
     host.lines += [
         "31 22 0:27 / /sys/fs/bpf rw - bpf bpf rw",
