@@ -141,10 +141,10 @@ def test_io_without_its_controller_is_refused(jailpy):
 def test_what_reads_back_otherwise(tmp_path):
     """io.max has a line for each device, and words in an order of its own."""
     kept = "8:16 rbps=max wbps=4096 riops=max wiops=max\n8:0 rbps=4096 wbps=4096 riops=max wiops=max"
-    assert cgroups._same(kept, "8:0 rbps=4096 wbps=4096")
-    assert not cgroups._same(kept, "8:16 rbps=4096 wbps=4096")
-    assert not cgroups._same(kept, "8:1 rbps=4096 wbps=4096")
-    assert not cgroups._same("", "8:0 rbps=4096 wbps=4096")
+    assert cgroups.same(kept, "8:0 rbps=4096 wbps=4096")
+    assert not cgroups.same(kept, "8:16 rbps=4096 wbps=4096")
+    assert not cgroups.same(kept, "8:1 rbps=4096 wbps=4096")
+    assert not cgroups.same("", "8:0 rbps=4096 wbps=4096")
 
 
 def test_a_controller_that_went_away_is_named(tmp_path):
