@@ -98,7 +98,7 @@ class Sampler(Accounting):
         if None in shares:
             return _least(seen, fill), _EACH
         divided = _least(_together([share for share in shares if share is not None]), fill)
-        largest = max(found.anon + found.swap for found in each)  # it may have ended before its share was read
+        largest = max((found.anon + found.swap for found in each), default=0)  # it may have ended before its share was read
         return (divided, _DIVIDED) if divided >= largest else (largest, _LARGEST)
 
     def _fill(self) -> int:
@@ -107,7 +107,7 @@ class Sampler(Accounting):
 
     def source(self, what: str) -> str:
         """Say how a number came about: what was read, how often on average, and the longest time without a look."""
-        mean = (self._looked_at - self._began) / max(self._looks - 1, 1)
+        mean = (self._looked_at - self._began) / max(self._looks, 1)
         return f"{what}: sampled every {mean * 1000:.0f} ms from /proc, at most {self._longest * 1000:.0f} ms apart"
 
     def finish(self, usage: resource.struct_rusage, largest: int) -> None:

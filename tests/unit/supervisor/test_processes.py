@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import types
 
 import pytest
 
+from jailpy.steps.cgroups import SampleProcesses
+from jailpy.supervisor import sampling
 from jailpy.supervisor.processes import CpuTime, Descendants, Memory, Process, parse_stat
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
@@ -125,3 +128,56 @@ def test_a_number_used_again_is_another_process():
     counted.add({1: Process(1, INIT, 9, 0, 0, 0, 1, 10)})
     counted.add({1: Process(1, INIT, 2, 0, 0, 0, 1, 99)})
     assert round(counted.seconds()[0] / TICK_S) == 11
+
+
+class Family:
+    """Processes made up: pid -> (memory as each has it, its share of it; None where that may not be read)."""
+
+    def __init__(self, **members):
+        self.members = {int(name[1:]): member for name, member in members.items()}
+
+    def look(self):
+        return family_of(*((pid, 0, 0) for pid in (INIT, *self.members)))
+
+    def memory(self, pid):
+        return self.members[pid][0]
+
+    def share(self, pid):
+        return self.members[pid][1]
+
+
+NOTHING = Memory(0, 0, 0)
+
+
+@pytest.mark.parametrize(("members", "fill", "measured", "how"), [
+    ({"p2": (Memory(60, 0, 0), NOTHING)}, 0, None, ""),
+    ({"p2": (Memory(90, 0, 0), Memory(50, 0, 0)), "p3": (Memory(90, 0, 0), Memory(50, 0, 0))}, 0, None, ""),  # shared by fork
+    ({"p2": (Memory(90, 0, 0), Memory(60, 0, 0)), "p3": (Memory(90, 0, 0), Memory(60, 0, 0))}, 0, 120, "divided among"),
+    ({"p2": (Memory(130, 0, 0), NOTHING)}, 0, 130, "of the largest process"),  # ended before its share was read
+    ({"p2": (Memory(60, 0, 0), Memory(60, 0, 0)), "p3": (Memory(70, 0, 0), None)}, 0, 130, "in each process"),
+    ({"p2": (Memory(60, 80, 0), Memory(60, 30, 0))}, 0, None, ""),
+    ({"p2": (Memory(60, 80, 0), Memory(60, 45, 0))}, 20, 105, "divided among"),  # tmpfs pages may be mapped: counted once
+    ({"p2": (Memory(60, 0, 50), Memory(60, 0, 50))}, 0, 110, "divided among"),  # swapped
+    ({}, 101, 101, "tmpfs memory"),  # nobody lives, and the tmpfs is there
+    ({}, 100, None, ""),
+])  # fmt: skip
+def test_what_ends_a_run_is_certain(monkeypatch, members, fill, measured, how):
+    groups = types.SimpleNamespace(folder=lambda controller: None)
+    sampler = sampling.Sampler(types.SimpleNamespace(init=INIT, payload=2, groups=groups), SampleProcesses(100, None))
+    sampler._descendants = Family(**members)
+    monkeypatch.setattr(sampler, "_fill", lambda: fill)
+    cause = sampler.look()
+    assert (cause and cause.evidence.measured) == measured
+    assert how in (cause.evidence.source if cause else "")
+
+
+def test_tasks_are_counted_where_no_rlimit_does():
+    groups = types.SimpleNamespace(folder=lambda controller: None)
+    jail = types.SimpleNamespace(init=INIT, payload=2, groups=groups, offered=lambda purpose: [])
+    sampler = sampling.Sampler(jail, SampleProcesses(None, 2))
+    sampler._descendants = Family(p2=(NOTHING, NOTHING), p3=(NOTHING, NOTHING))
+    assert sampler.look() is None
+    sampler._descendants = Family(p2=(NOTHING, NOTHING), p3=(NOTHING, NOTHING), p4=(NOTHING, NOTHING))
+    cause = sampler.look()
+    assert (cause.verdict, cause.evidence.configured, cause.evidence.measured) == ("process_limit", 2, 3)
+    assert cause.evidence.source.startswith("tasks: sampled every")
