@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -105,7 +106,7 @@ def test_limits_written_anew(jailpy, tmp_path):
 
 
 def test_a_stranger_in_the_group(jailpy, tmp_path):
-    """Its owner may put a process of his own there: it stays alive, is said, and the group goes with it."""
+    """Its owner may put a process of his own there: it is said, no number is taken for the run's, and the group is left."""
     with subprocess.Popen(["sleep", "60"]) as squatter:
 
         def squat(groups):
@@ -113,12 +114,12 @@ def test_a_stranger_in_the_group(jailpy, tmp_path):
                 write(f"{group}/cgroup.procs", str(squatter.pid))
 
         done = meddled(jailpy, tmp_path, squat, SLEEP.format(0.3))
-        assert squatter.poll() is None
-        squatter.kill()
+        squatter.kill()  # the next start of anybody's JailPy would do so, and remove the group
     assert (done.verdict, done.state) == ("ok", "degraded")
     assert "cgroup: processes that are not the run's are in its cgroup" in done.notes
     assert any("could not be removed" in note for note in done.notes)
     assert done.usage["memory_peak_bytes"] is None
     for group in done.left:
-        eventually(lambda group=group: not members(group))
-        os.rmdir(group)
+        with contextlib.suppress(FileNotFoundError):
+            eventually(lambda group=group: not members(group))
+            os.rmdir(group)
