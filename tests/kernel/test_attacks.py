@@ -316,7 +316,7 @@ for number in range(3, 64):
         pass
 for top in ("/proc/1", "/proc/self", "/tmp", "/work", "/dev/shm", "/run", "/etc"):
     for folder, folders, names in os.walk(top):
-        folders[:] = [name for name in folders if name not in ("task", "root", "cwd", "map_files")]
+        folders[:] = [name for name in folders if name not in ("task", "root", "cwd", "map_files") and folder.count("/") < 12]
         for name in names:
             path = os.path.join(folder, name)
             try:
