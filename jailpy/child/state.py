@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import _socket
 import os
 
+from jailpy import rights
 from jailpy.child import init
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from array import array
+    import _socket
 
 
 class Child:
@@ -45,8 +45,7 @@ class Child:
 
     def send_descriptor(self, kind: bytes, descriptor: int) -> None:
         """Send one message with a descriptor (SCM_RIGHTS, unix(7))."""
-        rights: array[int] | bytes = descriptor.to_bytes(4, "little")
-        self.channel.sendmsg([kind], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
+        rights.send(self.channel, kind, (descriptor,))
 
     def wait(self) -> None:
         """Wait for the launcher's word. End of file means that it is gone: raise EOFError."""

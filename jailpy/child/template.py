@@ -14,6 +14,7 @@ import marshal
 import os
 
 from jailpy import child as applying
+from jailpy import rights
 from jailpy.child import wire
 from jailpy.child.state import Child
 from jailpy.kernel import files, process
@@ -66,9 +67,9 @@ def _answer(control: _socket.socket, wipe: tuple[int, int]) -> bool:
         pid, pidfd = -(error.errno or 1), -1
     if pid == 0:
         _be_init(control, held[:-1] if cgroup else held, slots, wipe)
-    rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", [pidfd]))] if pidfd >= 0 else []
-    control.sendmsg([pid.to_bytes(8, "little", signed=True)], rights)
-    for number in (*held, *([pidfd] if pidfd >= 0 else [])):
+    answer = [pidfd] if pidfd >= 0 else []
+    rights.send(control, pid.to_bytes(8, "little", signed=True), answer)
+    for number in (*held, *answer):
         os.close(number)
     return True
 

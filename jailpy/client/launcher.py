@@ -83,7 +83,8 @@ class Launcher:
 
     async def run_async(self, argv: Sequence[Path], **options: Unpack[RunOptions]) -> CompletedRun:
         """Run a command as `run` does, from asyncio. Cancelling the task kills the run and waits until nothing is left."""
-        from jailpy.client import asynchronous
+        with self.forks_wait():
+            from jailpy.client import asynchronous
 
         return await asynchronous.run(self, argv, options)
 
@@ -94,7 +95,8 @@ class Launcher:
         are taken as they are needed, at most two per worker ahead of what was yielded. An error of one job is raised where its
         result would come; leaving the iterator kills what still runs. Raises UsageError.
         """
-        from jailpy.client import parallel
+        with self.forks_wait():
+            from jailpy.client import parallel
 
         wanted = len(os.sched_getaffinity(0)) if workers is None else workers
         if wanted < 1:
@@ -102,7 +104,10 @@ class Launcher:
         return parallel.run_all(self, jobs, wanted)
 
     def forks_wait(self) -> AbstractContextManager[object]:
-        """Return a context in which no other thread forks, so that descriptors opened there can be closed again in time."""
+        """Return a context in which no other thread forks.
+
+        A child would keep descriptors that are opened there, and never get the lock of a module that is imported there.
+        """
         return self._server.lock
 
     def stats(self) -> dict[str, Any]:

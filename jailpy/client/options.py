@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from jailpy.client.profile import Profile
 from jailpy.errors import UsageError
 from jailpy.profile.model import LAYERS
 from jailpy.profile.values import printable, split_get, split_put
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import IO, Any, TypeAlias, TypedDict
 
-    from jailpy.client.profile import Profile
     from jailpy.client.running import Running
 
     Path: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
@@ -206,8 +206,6 @@ def _argv(argv: Sequence[Path]) -> list[str]:
 
 def _profile(profile: object) -> tuple[str, Iterable[Override]]:
     """Return a profile's name or path, and what is laid over it; relative paths are seen from the caller's folder."""
-    from jailpy.client.profile import Profile
-
     if isinstance(profile, Profile):
         return profile.source, profile.overrides
     if isinstance(profile, (str, os.PathLike)):

@@ -13,6 +13,7 @@ import fcntl
 import marshal
 import os
 
+from jailpy import rights
 from jailpy.child import template, wire
 from jailpy.errors import LaunchError
 from jailpy.kernel import files, process
@@ -87,9 +88,8 @@ class Template:
                     os.close(cgroup)
 
     def _ask(self, flags: int, held: list[int], slots: list[int], cgroup: int | None) -> None:
-        given = array.array("i", held if cgroup is None else [*held, cgroup])
         message = marshal.dumps((flags, cgroup is not None, slots))
-        self._control.sendmsg([message], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, given)])
+        rights.send(self._control, message, held if cgroup is None else [*held, cgroup])
 
     def _answer(self) -> tuple[int, int]:
         message, ancillary, _, _ = self._control.recvmsg(64, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC)
@@ -124,8 +124,11 @@ class Template:
     def close(self) -> None:
         """End the template process and reap it."""
         self._control.close()
-        process.pidfd_send_signal(self._pidfd, _signal.SIGKILL)
-        os.waitpid(self._pid, 0)
+        try:
+            process.pidfd_send_signal(self._pidfd, _signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+        except (ProcessLookupError, ChildProcessError):  # killed by somebody, and reaped when it was looked at
+            pass
         os.close(self._pidfd)
 
 
@@ -153,7 +156,10 @@ def of(plan: Plan) -> Template | None:
         return None
     key = _key(plan)
     found = _templates.pop(key, None)
-    if found is None or not found.is_alive():
+    if found and not found.is_alive():
+        found.close()
+        found = None
+    if found is None:
         while len(_templates) >= _MOST:
             _templates.pop(next(iter(_templates))).close()
         found = Template(plan)

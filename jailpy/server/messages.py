@@ -10,6 +10,8 @@ import array
 import json
 import os
 
+from jailpy import rights
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
@@ -41,8 +43,7 @@ def pack(message: dict[str, Any]) -> bytes:
 
 def transmit(connection: socket.socket, data: bytes, descriptors: Sequence[int] = ()) -> None:
     """Send what `pack` made, and descriptors. Raises OSError where the other end is gone or a descriptor is not open."""
-    rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
-    sent = connection.sendmsg([data], rights)
+    sent = rights.send(connection, data, descriptors)
     if sent < len(data):
         connection.sendall(memoryview(data)[sent:])
 

@@ -155,8 +155,8 @@ def test_the_client_is_killed_at_any_time(script):
         time.sleep(tenths / 10)
         process.kill()
         process.wait()
-        assert eventually(lambda word=word: not alive(word))
-        assert eventually(lambda process=process: not servers(process.mark))
+        assert eventually(lambda word=word: not alive(word), 20)
+        assert eventually(lambda process=process: not servers(process.mark), 20)
 
 
 def test_the_program_ends_with_runs_in_flight(script):
@@ -231,7 +231,7 @@ def test_few_descriptors(run_script):
                 while True:
                     held.append(launcher.popen(["sleep", "60"], stdout=-1))
             except jailpy.LaunchError as error:
-                print(error, len(held) > 4)
+                print("many" if error.errno in (24, 109) else error, len(held) > 4)
             held.clear()
             print(launcher.run(["true"]).verdict)
         """
@@ -239,7 +239,7 @@ def test_few_descriptors(run_script):
     assert out.splitlines() == [
         "ok b'x\\n'",
         "the descriptors of the run do not fit into the launcher: Invalid argument (ulimit -n) 22",
-        "the run cannot be asked for: Too many open files True",
+        "many True",
         "ok",
     ]
 

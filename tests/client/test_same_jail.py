@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import jailpy
-from tests.core import PYTHON
+from tests.core import PYTHON, eventually
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 LOOK = r"""
@@ -118,21 +118,30 @@ def test_random_numbers_differ_between_clones(launcher):
 
 def test_a_template_that_is_killed_is_made_again(launcher):
     assert launcher.run(["/usr/bin/true"]).verdict == "ok"
-    for pid in templates():
+    killed = templates(launcher)
+    assert killed
+    for pid in killed:
         os.kill(pid, 9)
+    assert eventually(lambda: not templates(launcher))
     assert launcher.run(["/usr/bin/true"]).verdict == "ok"
+    assert templates(launcher)
 
 
-def templates():
-    """Return the pids of this process's template processes: grandchildren of its server in a user namespace of their own."""
+def templates(launcher):
+    """Return the pids of a launcher's template processes: grandchildren of its server in a user namespace of their own."""
     found = []
-    for name in filter(str.isdecimal, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{name}/cmdline", "rb") as file:
-                server = b"jailpy.server" in file.read()
-            if server and os.readlink(f"/proc/{name}/ns/user") != os.readlink("/proc/self/ns/user"):
-                found.append(int(name))
-        except OSError:
-            continue
-    assert found
+    for worker in children(launcher._server._process.pid):
+        for pid in children(worker):
+            try:
+                with open(f"/proc/{pid}/stat") as file:
+                    dead = file.read().rpartition(")")[2].split()[0] in "ZX"
+                if not dead and os.readlink(f"/proc/{pid}/ns/user") != os.readlink("/proc/self/ns/user"):
+                    found.append(pid)
+            except OSError:
+                continue
     return found
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(child) for child in file.read().split()]
