@@ -34,12 +34,12 @@ def alive(word):
 
 
 def groups_of(launcher):
-    """List the cgroups of one launcher's runs, in every hierarchy."""
+    """List the cgroups of one launcher's runs, in every hierarchy. Its scope systemd removes some time later."""
     return [
         os.path.join(folder, name)
         for folder, names, _ in os.walk("/sys/fs/cgroup")
         for name in names
-        if name.startswith(f"jailpy-{launcher}-") and not name.endswith("-0")
+        if name.startswith(f"jailpy-{launcher}-") and not name.endswith(("-0", ".scope"))
     ]
 
 

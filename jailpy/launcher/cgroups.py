@@ -224,6 +224,19 @@ def collect_leftovers(parent: str) -> None:
                 raise
 
 
+def collect_from_scopes(folder: str) -> None:
+    """Collect leftovers in the scopes of other launchers; an empty scope systemd removes by itself.
+
+    A run with a pid namespace leaves nothing there: the kernel ends it with its launcher.
+    """
+    for name in os.listdir(folder):
+        if name.startswith("jailpy-") and name.endswith(".scope"):
+            try:
+                collect_leftovers(f"{folder}/{name}")
+            except (FileNotFoundError, PermissionError):
+                continue
+
+
 def _kill(pid: int) -> None:
     try:
         pidfd = process.pidfd_open(pid)

@@ -14,6 +14,7 @@ import time
 from jailpy.escape import line
 from jailpy.host.cgroups import bus_path, folder_of_own
 from jailpy.kernel import files
+from jailpy.launcher.cgroups import collect_from_scopes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def enter(step: EnterScope, groups: RunCgroups) -> None:
     own = folder_of_own()
     if not (_entered and own.startswith(_entered[0] + "/")):
         _entered[:] = [_new_scope(own)]
+        collect_from_scopes(os.path.dirname(_entered[0]))
     folder = _entered[0]
     offered = files.read(f"{folder}/cgroup.controllers").split()
     lacking = [name for name in step.controllers if name not in offered]
