@@ -32,7 +32,7 @@ class Base(Frozen):
 
 
 class CgroupFacts(Frozen):
-    """`bases` are where a run's cgroups go. `own` is the version 2 group that the caller occupies, if it is delegated.
+    """`bases` are where a run's cgroups go. `own` is the delegated version 2 group around the caller.
 
     `via` says what the launcher does first: "" nothing, "enable" enables the controllers in the base, "leaf" moves itself
     to a leaf of its own group before that, "scope" asks systemd for a delegated scope (the base is then called SCOPE).
@@ -197,6 +197,12 @@ def _scope_controllers(point: str, euid: int) -> list[str]:
     return _words(folder, "cgroup.controllers")
 
 
+def _divisible(folders: tuple[str, ...]) -> str:
+    """Name the nearest delegated group that has what there is to pass on, else the caller's own."""
+    having = [folder for folder in folders if set(_words(folder, "cgroup.controllers")) >= _ENOUGH]
+    return next(iter(having or folders), "")
+
+
 class _Found:
     """What is found of the hierarchies, one after the other."""
 
@@ -209,7 +215,7 @@ class _Found:
         self.point = point
         own = _inside(point, root, path) or ""
         folders = _delegated(point, own) if own else ()
-        self.own = folders[0] if folders else ""
+        self.own = _divisible(folders)
         base = self._whole(folders, euid) or _partial(folders) or _beside_version1(point, own)
         if base:
             self.bases.append(base)

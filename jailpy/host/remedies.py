@@ -271,6 +271,7 @@ _KNOWN: dict[tuple[str, int], str] = {
     ("EnterScope", errno.EOPNOTSUPP): "another systemd answered than the one whose groups are here",
     ("EnterLeaf", errno.EBUSY): "other processes came into its group: start JailPy alone in one, or set DelegateSubgroup=",
     ("EnableControllers", errno.EBUSY): "processes came into that group: start them in a group below it (DelegateSubgroup=)",
+    ("EnterLeaf", errno.EAGAIN): "a group around it allows no more: cgroup.max.descendants, cgroup.max.depth",
     ("MakeCgroup", errno.EAGAIN): "a group around it allows no more: cgroup.max.descendants, cgroup.max.depth",
     ("MakeCgroup", errno.EROFS): "cgroups are mounted read-only here: see jailpy doctor",
     ("MakeCgroup", errno.ENOENT): "the delegated group is gone: the unit that it belonged to has ended",

@@ -127,6 +127,15 @@ def test_version_2_in_company_cannot_and_says_why(tree):
     assert "other processes occupy" in reasons["memory"]
 
 
+def test_the_group_to_mend_is_the_one_that_has_the_controllers(tree):
+    """The caller was moved below by hand, and others still stand in the delegated group."""
+    parent = tree.group("v2/own", "", ALL, "1\n")
+    tree.group("v2/own/main", "", "", MINE)
+    found = at(tree, "/own/main")
+    assert found.own == parent
+    assert "other processes occupy the delegated group" in dict(found.missing)["memory"]
+
+
 def test_in_company_a_scope_is_asked_for_where_there_is_a_manager(tree):
     tree.group("v2/own", "", "memory pids", OTHERS)
     tree.offered = ["cpu", "memory", "pids"]
@@ -290,7 +299,7 @@ def test_a_mount_that_shows_a_part_of_the_hierarchy(host):
     host.mount("v2", "cgroup2", "", root="/docker/abc")
     host.memberships = [("", "/docker/abc/inner")]
     host.group("v2", "memory pids")
-    inner = host.group("v2/inner", "")
+    inner = host.group("v2/inner", "", "memory pids", OTHERS)
     assert host.discover().bases[0].path == f"{host.top}/v2"
     assert host.discover().own == inner
     host.memberships = [("", "/docker/abcdef")]
