@@ -91,6 +91,45 @@ def test_real_programs_run_stacked(guest):
     assert (stacked.out, stacked.after) == (without.out, "")
 
 
+LOOPBACK = """cat >/tmp/local.toml <<'END'
+schema = 1
+name = "local"
+extends = ["strict"]
+[network]
+mode = "loopback"
+END
+jailpy apparmor install strict plugin /tmp/local.toml
+"""
+LISTEN = """cat >/tmp/listen.py <<'END'
+import socket
+listener = socket.create_server(("127.0.0.1", 0))
+socket.create_connection(listener.getsockname())
+print("met", open("/proc/self/attr/apparmor/current").read().strip())
+END
+"""
+
+
+@pytest.mark.full
+def test_other_profiles_and_options(guest):
+    """Loopback by a profile that was installed for it, and by an option that goes beyond the installed one; exec = none."""
+    script = f"""{LISTEN}
+    jailpy exec -p /tmp/local.toml --ro /tmp/listen.py:/work/l.py -- python3 l.py
+    jailpy exec --net loopback --ro /tmp/listen.py:/work/l.py --report /tmp/r -- python3 l.py
+    jailpy exec --net loopback --set 'require.layers=["apparmor"]' -- true; echo $?
+    jailpy exec -p plugin -- {LABEL}
+    cat /tmp/r
+    """
+    done = guest.run(script, before=LOOPBACK, after=DENIED)
+    *lines, report = done.out.split("\n", 4)
+    assert lines[:2] == ["met jailpy-local//&unconfined (enforce)", "met unconfined"], done.err
+    assert lines[2:] == ["125", "jailpy-plugin//&unconfined (enforce)"]
+    assert state(report) == (
+        "absent",
+        'jailpy-strict was not made for this run: network.mode = "loopback"; it allows "none"',
+    )
+    assert done.after == ""
+
+
 def test_a_file_that_all_else_allows_is_denied(guest):
     run = "echo word >/tmp/secret; jailpy exec --ro /tmp/secret:/work/secret -- cat secret"
     allowed = guest.run(run, before=INSTALL)
