@@ -58,9 +58,9 @@ def no_cgroup(facts: CgroupFacts, mounts: list[str]) -> Remedy:
 def _writable(point: str) -> Fix:
     """Tell how cgroups become writable in what this process runs inside."""
     where = surroundings.container()
-    if where == "service":
+    if where == "service" and surroundings.own_mounts():
         return service_drop_in(surroundings.unit(), ("ProtectControlGroups=no",))
-    if not where and not surroundings.nested():
+    if where in ("", "service") and not surroundings.nested():
         return run(f"mount -o remount,rw {quoted(point)}")
     return advice(_WRITABLE.get(where, "let the sandbox around this process mount /sys/fs/cgroup writable"))
 

@@ -179,10 +179,10 @@ def _uncovered(covers: list[str]) -> tuple[Fix, ...]:
     where = surroundings.container()
     if where in options:
         return (advice(f"start the container with: {options[where]}"),)
-    if where == "service":
+    if where == "service" and surroundings.own_mounts():
         settings = ("ProtectKernelTunables=no", "ProtectKernelLogs=no", "ProtectProc=default")
         return (service_drop_in(surroundings.unit(), settings),)
-    if where or surroundings.nested():
+    if where not in ("", "service") or surroundings.nested():
         return (opened(),)
     return tuple(run(f"umount {quoted(path)}", when=f"mountpoint -q {quoted(path)}") for path in reversed(covers))
 

@@ -80,6 +80,12 @@ def around() -> str:
     return {"": "", "service": unit(), "jailpy": "a JailPy jail"}.get(where, f"a {where} container")
 
 
+def own_mounts() -> bool:
+    """Say whether the mounts follow those of another namespace, as in a service with Protect...= (mount_namespaces(7))."""
+    roots = [line.partition(" - ")[0].split() for line in text("/proc/self/mountinfo").splitlines()]
+    return any(field.startswith("master:") for fields in roots if fields[4] == "/" for field in fields[6:])
+
+
 def unit() -> str:
     """Return the system service that this process belongs to, "" where it is none."""
     for line in text("/proc/self/cgroup").splitlines():

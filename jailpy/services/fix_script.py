@@ -80,5 +80,5 @@ def _command(step: Fix) -> list[str]:
 
 def _written(step: Fix) -> list[str]:
     folder, path = fixes.quoted(step.path.rpartition("/")[0]), fixes.quoted(step.path)
-    text = " \\\n    ".join([" ".join(fixes.printed(step)[:2]), *fixes.printed(step)[2:]])
-    return [f"mkdir -p {folder}", f"{text} >{path}", f"{step.load} </dev/null"]
+    text = " \\\n    ".join([" ".join(fixes.printed(step)[:2]), *fixes.printed(step)[2:], f">{path}"])
+    return [f"mkdir -p {folder}", text, f"{step.load} </dev/null"]

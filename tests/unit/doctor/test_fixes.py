@@ -7,6 +7,9 @@ import pytest
 from jailpy.host import remedies
 from jailpy.host.fixes import Remedy, advice, by_user, run, sysctl, write
 
+SLAVE = "21 1 8:1 / / rw shared:9 master:1 - ext4 x rw\n"
+COVERED = "30 22 0:6 / /proc/sys/fs/binfmt_misc rw - autofs systemd-1 rw\n31 22 0:9 / /proc/irq rw - tmpfs none rw\n"
+
 
 @pytest.mark.parametrize(
     ("step", "uid", "lines"),
@@ -58,13 +61,16 @@ def test_the_kind_of_namespace_that_is_forbidden_is_named(host):
     [
         ({}, "sudo umount /proc/irq"),
         ({"/proc/self/uid_map": "0 1000 1\n"}, "start JailPy outside of it"),
-        ({"/proc/self/cgroup": "0::/system.slice/a.service\n"}, "ProtectKernelTunables=no"),
+        ({"/proc/self/cgroup": "0::/system.slice/a.service\n"}, "sudo umount /proc/irq"),
+        (
+            {"/proc/self/cgroup": "0::/system.slice/a.service\n", "/proc/self/mountinfo": SLAVE + COVERED},
+            "ProtectKernelTunables=no",
+        ),
         ({"/.dockerenv": ""}, "systempaths=unconfined"),
     ],
 )
 def test_proc_is_uncovered_where_it_was_covered(host, changes, fix):
-    empty = "30 22 0:6 / /proc/sys/fs/binfmt_misc rw - autofs systemd-1 rw\n31 22 0:9 / /proc/irq rw - tmpfs none rw\n"
-    host({"/proc/self/mountinfo": "21 1 8:1 / / rw - ext4 x rw\n" + empty, **changes})
+    host({"/proc/self/mountinfo": "21 1 8:1 / / rw shared:1 - ext4 x rw\n" + COVERED, **changes})
     found = remedies.masked_proc()
     assert found.cause == "/proc is masked around this process (/proc/irq), so no new one may be mounted"
     assert fix in " ".join(found.lines())
