@@ -90,7 +90,9 @@ def error(plain: dict[str, Any]) -> errors.JailPyError:
     if kind == "ProfileError":
         return errors.ProfileError(message, plain["problems"], hints)
     if kind == "HostError":
-        return errors.HostError(message, (), hints)
+        from jailpy.layers import Need
+
+        return errors.HostError(message, [Need(**need) for need in plain["needs"]], hints)
     if kind == "UsageError":
         return errors.UsageError(message, hints)
     return errors.InternalError(message, hints)

@@ -15,7 +15,7 @@ import time
 import traceback
 
 from jailpy import api
-from jailpy.errors import InternalError, JailPyError, LaunchError
+from jailpy.errors import HostError, InternalError, JailPyError, LaunchError
 from jailpy.kernel import files, process
 from jailpy.launcher import template
 from jailpy.profile.merge import Override
@@ -191,4 +191,6 @@ def _request(request: dict[str, Any]) -> api.Request:
 def plain(error: JailPyError) -> dict[str, Any]:
     """Return an error as the client rebuilds it."""
     given = {name: getattr(error, name) for name in _ATTRIBUTES if hasattr(error, name)}
+    if isinstance(error, HostError):
+        given["needs"] = [vars(need) for need in error.needs]
     return {"type": type(error).__name__, "message": error.message, "hints": list(error.hints), **given}

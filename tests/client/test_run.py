@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import subprocess
@@ -9,6 +10,9 @@ import subprocess
 import pytest
 
 import jailpy
+from jailpy.client import result
+from jailpy.layers import Need
+from jailpy.server import worker
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 CAT = ["cat"]
@@ -195,6 +199,23 @@ def test_a_profile_that_is_wrong(launcher, tmp_path):
     assert jailpy.Profile.check(path) == list(caught.value.problems)
     with pytest.raises(jailpy.ProfileError, match="memory"):
         launcher.run(["true"], memory="lots")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        jailpy.UsageError("u", ["h"]),
+        jailpy.ProfileError("p", ["a:1: b", "c"], ["h"]),
+        jailpy.HostError("o", [Need("net", "a net", "none", "get one")], ["h"]),
+        jailpy.LaunchError("l", layer="mount", step="s", errno=5, hints=["h"]),
+        jailpy.CommandError("c", errno=2, exit_status=127, hints=["h"]),
+        jailpy.InternalError("i"),
+    ],
+)
+def test_every_error_crosses_whole(error):
+    copy = result.error(json.loads(json.dumps(worker.plain(error))))
+    assert type(copy) is type(error)
+    assert vars(copy) == vars(error)
 
 
 def test_a_profile_as_a_value(launcher):
