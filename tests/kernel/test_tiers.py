@@ -556,3 +556,13 @@ building.load()
 os.environ["PYTHONPATH"] = %r
 os.execv(sys.executable, [sys.executable, "-P", "-m", "jailpy", *sys.argv[1:]])
 """ % ((os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),) * 2)
+
+
+def test_the_python_interface_has_the_tiers_too():
+    import jailpy as package
+
+    with package.Launcher(profile=PROFILE) as launcher:
+        done = list(launcher.map([["sh", "-c", "pwd; echo x >left; ls"]] * 4))
+    assert all(each.stdout.endswith(b"/work\nleft\n") for each in done)
+    assert {tuple(each.report()["tiers"]) for each in done} == {(TIER,)}
+    assert len({each.stdout for each in done}) == 4, "a folder of its own for each"
