@@ -14,6 +14,7 @@ import pytest
 
 from tests.core import PATIENCE
 
+PID_NAMESPACE = os.readlink("/proc/self/ns/pid").strip("pid:[]")  # a pid of another one says nothing here
 JAIL_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -80,8 +81,8 @@ def patient(method):
 
 def launcher_is_gone(cgroup):
     """Tell whether a run's cgroup outlived its launcher, whose pid is in the name: other runs on this host may go on."""
-    launcher = re.search(r"jailpy-(\d+)-\d+-\d+-\d+", cgroup)
-    return bool(launcher) and not os.path.exists(f"/proc/{launcher[1]}")
+    launcher = re.search(r"jailpy-(\d+)-\d+-(\d+)-\d+", cgroup)
+    return bool(launcher) and launcher[2] == PID_NAMESPACE and not os.path.exists(f"/proc/{launcher[1]}")
 
 
 def left_cgroups():

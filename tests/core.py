@@ -43,9 +43,17 @@ def groups_of(launcher):
     ]
 
 
-def mounts():
+def _mounts():
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        return [line for line in file if "jailpy" in line]
+        return {line for line in file if "jailpy" in line}
+
+
+_MOUNTED = _mounts()  # a host may have folders of that name
+
+
+def mounts():
+    """List the mounts of JailPy's that were not there at the start."""
+    return sorted(_mounts() - _MOUNTED)
 
 
 def eventually(check, seconds=5.0):

@@ -21,6 +21,7 @@ from jailpy.launcher import cgroups, clone, sources
 from jailpy.profile.overrides import parse_set
 from jailpy.steps import cgroups as cgroup_steps
 from jailpy.steps import mounts, process
+from tests.core import groups_of
 
 COMMAND = ("/bin/sh", "-c", "echo ran")
 NULL = os.open(os.devnull, os.O_RDWR)
@@ -42,14 +43,7 @@ def left():
         children = True
     except ChildProcessError:
         children = False
-    name = f"jailpy-{os.getpid()}-"
-    groups = [
-        os.path.join(folder, found)
-        for folder, names, _ in os.walk("/sys/fs/cgroup")
-        for found in names
-        if found.startswith(name) and not found.endswith("-0")
-    ]
-    return {"children": children, "groups": groups}
+    return {"children": children, "groups": groups_of(os.getpid())}
 
 
 def launch(plan, get=()):

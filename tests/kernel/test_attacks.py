@@ -398,16 +398,22 @@ for _ in range(most):
     assert done.verdict == "memory_limit" or (where == "pipes" and done.status == 0), done
 
 
-def test_a_folder_of_a_thousand_levels_is_no_bug(jailpy, tmp_path):
-    here = os.getcwd()
-    os.makedirs(tmp_path / "deep")
+@pytest.fixture
+def deep(tmp_path):
+    """Return a folder of so many levels that pytest's own clean-up, which recurses, could not remove it."""
+    here, top = os.getcwd(), tmp_path / "deep"
+    top.mkdir()
     try:
-        os.chdir(tmp_path / "deep")
+        os.chdir(top)
         for _ in range(1500):
             os.mkdir("a")
             os.chdir("a")
+        yield top
     finally:
         os.chdir(here)
-    done = execute(jailpy, "--cow", f"{tmp_path / 'deep'}:/work/deep", "--", "touch", "/work/deep/a/a/made")
+        subprocess.run(["rm", "-rf", top], check=True)
+
+
+def test_a_folder_of_a_thousand_levels_is_no_bug(jailpy, deep):
+    done = execute(jailpy, "--cow", f"{deep}:/work/deep", "--", "touch", "/work/deep/a/a/made", cwd="/")
     assert (done.status, done.err) == (0, b"")
-    subprocess.run(["find", tmp_path / "deep", "-delete"], check=True)

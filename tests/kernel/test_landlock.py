@@ -123,8 +123,8 @@ def test_each_right_is_refused_without_it_and_granted_with_it(tree, name):
 
 
 def test_read_only_allows_no_change(tree):
-    changes = {name for name in OPERATIONS if name not in ("read_file", "read_dir", "execute")}
-    for name in changes:
+    handled = {name for name in OPERATIONS if rights.handled(ABI).fs & rights.bits([name])}
+    for name in handled - {"read_file", "read_dir", "execute"}:
         assert restricted(lambda name=name: OPERATIONS[name](tree), [(tree, READ)]) in (-errno.EACCES, -errno.EXDEV), name
     for name in ("read_file", "read_dir"):
         assert restricted(lambda name=name: OPERATIONS[name](tree), [(tree, READ)]) == 0

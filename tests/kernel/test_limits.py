@@ -15,6 +15,7 @@ from tests.core import PATIENCE, alive, execute, python, start, token
 
 pytestmark = pytest.mark.usefixtures("python3")
 MIB = 1 << 20
+MFD_NOEXEC_SEAL = 8  # Linux 6.3
 BURN = "import time\nend=time.process_time()+{}\nwhile time.process_time()<end: pass\n"
 FORK = "import os,signal,time\n"
 
@@ -120,8 +121,17 @@ MEMORY_EATERS = {
 }  # fmt: skip
 
 
+def need_sealed_memfds():
+    try:
+        os.close(os.memfd_create("probe", MFD_NOEXEC_SEAL))
+    except OSError:
+        pytest.skip("this kernel has no MFD_NOEXEC_SEAL")
+
+
 @pytest.mark.parametrize("how", MEMORY_EATERS)
 def test_memory_kills_the_whole_run(jailpy, how):
+    if how == "memfd":
+        need_sealed_memfds()
     word = token()
     options = ["--memory", "64M", "--disk", "1G", "--file-size", "1G", "--wall", "40s", "--cpu", "20s"]
     done = execute(jailpy, *options, *python(MEMORY_EATERS[how], word))

@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from tests.core import PATIENCE, alive, eventually, execute, python, token
+from tests.core import PATIENCE, PYTHON, alive, eventually, execute, python, token
 
 pytestmark = pytest.mark.usefixtures("python3")
 SIZE = (33, 101)
@@ -208,8 +208,9 @@ def test_tty_job_control_outside(jailpy, terminal, need_tool):
     need_tool("bash")
     word = token()
     shown = terminal("/bin/bash", "--norc", "-i")
-    inside = "trap \\\"echo resu''med\\\" CONT; echo rea''dy; while :; do sleep 0.1; done"
-    shown.type(f'"{jailpy}" exec --tty --wall 60s -- sh -c "{inside}" {word}\n'.encode())
+    # One process: a shell whose child is stopped between vfork and execve cannot be stopped itself.
+    inside = "import signal as s, time; s.signal(s.SIGCONT, lambda *_: print('resu' 'med')); print('rea' 'dy'); time.sleep(50)"
+    shown.type(f'"{jailpy}" exec --tty --wall 60s -- {PYTHON} -uc "{inside}" {word}\n'.encode())
     shown.expect(rb"ready\r\n")
     before = shown.settings()
     assert not before[3] & termios.ICANON, "raw while the payload has it"
