@@ -14,29 +14,45 @@ from jailpy.child.init import SIGNALS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any
+    from typing import Any, TypeAlias
 
     from jailpy.child.state import Child
     from jailpy.steps import Step
+
+    Part: TypeAlias = list[tuple[int, Callable[[Any, Child], None], Step]]
 
 APPLY: dict[type[Step], Callable[[Any, Child], None]] = {}
 APPLY.update(mounts.APPLY)
 APPLY.update(process.APPLY)
 
 
-def enter(child: Child, steps: Iterable[tuple[int, Step]]) -> None:
+class Program:
+    """The steps of a child by the process that applies them: each with its position in the plan, and its function.
+
+    Made before the clone: a child copies every page that it writes to, and making objects is writing.
+    """
+
+    def __init__(self, steps: Iterable[tuple[int, Step]]) -> None:
+        sides: dict[str, Part] = {"init": [], "payload": [], "init-after-fork": []}
+        for position, step in steps:
+            if step.side in sides:
+                sides[step.side].append((position, APPLY[type(step)], step))
+        self.init, self.payload, self.afterwards = sides.values()
+
+
+def enter(child: Child, program: Program) -> None:
     """Be init: apply its steps, fork the payload, reap, and exit. Never returns.
 
-    Each step comes with its position in the plan, which a message of failure names.
+    A message of failure names the position of the step in the plan.
     """
-    at, steps = [0], tuple(steps)
+    at = [0]
     try:
         os.close(child.launchers_end)  # else this process would keep its own channel open, and miss a launcher that died
-        apply(steps, "init", child, at)
+        apply(program.init, child, at)
         payload = os.fork()
         if payload == 0:
-            apply(steps, "payload", child, at)
-        apply(steps, "init-after-fork", child, at)
+            apply(program.payload, child, at)
+        apply(program.afterwards, child, at)
         child.reap(child, payload)
         os._exit(0)
     except OSError as error:
@@ -47,12 +63,10 @@ def enter(child: Child, steps: Iterable[tuple[int, Step]]) -> None:
         os._exit(125)
 
 
-def apply(steps: Iterable[tuple[int, Step]], side: str, child: Child, at: list[int]) -> None:
-    """Apply the steps of one side; `at[0]` is the position of the step that is being applied."""
-    for position, step in steps:
-        if step.side == side:
-            at[0] = position
-            APPLY[type(step)](step, child)
+def apply(part: Part, child: Child, at: list[int]) -> None:
+    """Apply the steps of one process; `at[0]` is the position of the step that is being applied."""
+    for at[0], function, step in part:
+        function(step, child)
 
 
 def block_signals() -> set[int]:

@@ -179,20 +179,20 @@ def load_filter(step: steps.LoadFilter, child: Child) -> None:
 
 def execute(step: steps.Execute, child: Child) -> None:
     """Apply Execute: report READY, wait for the last word, execve. Raises OSError where no candidate can be executed."""
-    environment = {**dict(step.environment), **child.variables}
     child.send(wire.READY)
-    child.wait()
+    candidates, argv, environment = child.command() or (step.candidates, step.argv, step.environment)
+    variables = {**dict(environment), **child.variables}
     outcome = OSError(errno.ENOENT, "")
-    for candidate in step.candidates:
+    for candidate in candidates:
         try:
-            os.execve(candidate, step.argv, environment)  # noqa: S606 - what all this is for
+            os.execve(candidate, argv, variables)  # noqa: S606 - what all this is for
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
             outcome = error
             if error.errno != errno.EACCES:
                 break
-    child.detail = _existing(step.candidates)
+    child.detail = _existing(candidates)
     raise outcome
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 
 from jailpy import rights
-from jailpy.child import init
+from jailpy.child import init, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
+    from typing import Any
 
 
 class Child:
@@ -49,5 +51,14 @@ class Child:
 
     def wait(self) -> None:
         """Wait for the launcher's word. End of file means that it is gone: raise EOFError."""
-        if os.read(self.channel.fileno(), 16) != b"G":
+        if os.read(self.channel.fileno(), 16) != wire.GO:
             raise EOFError
+
+    def command(self) -> Any:
+        """Wait for the launcher's last word; return the command that came before it, None where none did."""
+        parts = []
+        while (part := os.read(self.channel.fileno(), wire.PART_SIZE)) != wire.GO:
+            if not part:
+                raise EOFError
+            parts.append(part[1:])
+        return marshal.loads(b"".join(parts)) if parts else None  # noqa: S302 - from the launcher

@@ -1,8 +1,8 @@
 """A template: a process in a user and a mount namespace that holds the view of a plan, and is cloned for each run.
 
-Cloned with CLONE_PARENT, init is the worker's own child, dies with it, and is reaped by it, as in a cold launch. What a run
-brings (argv, environment, limits, the filter) is read by the clone: the template itself never sees it, so no run finds
-anything of another one in its memory.
+Cloned with CLONE_PARENT, init is the worker's own child, dies with it, and is reaped by it, as in a cold launch. The rest of
+a plan's steps is kept here as a program, which every clone finds ready. What a run brings (command and environment, data) comes
+to the clone by its own channel: the template itself never sees it, so no run finds anything of another one in its memory.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from jailpy.kernel import files, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from typing import Any
 
+    from jailpy.child import Program
     from jailpy.steps import Step
 
+LEARN, CLONE = b"L", b"C"
 _MOST_DESCRIPTORS = 200
 _KINDS = {kind.__name__: kind for kind in applying.APPLY}
 
@@ -35,15 +37,17 @@ def packed(steps: Iterable[tuple[int, Step]]) -> bytes:
     return marshal.dumps([(at, type(step).__name__, [getattr(step, name) for name in step._fields]) for at, step in steps])
 
 
-def serve(control: _socket.socket, view: Sequence[tuple[int, Step]], wipe: tuple[int, int]) -> None:
-    """Be the template: apply the view's steps, tell so, then clone at each word of the launcher. Never returns."""
+def serve(control: _socket.socket, view: Program, wipe: tuple[int, int]) -> None:
+    """Be the template: apply the view's steps, tell so, then learn and clone at each word of the launcher. Never returns."""
     child, at = Child(control, -1, (-1, -1, -1), {}, []), [0]
     try:
         files.close_all_but((2, control.fileno()))
-        applying.apply(view, "init", child, at)
+        _take_standard_numbers()
+        applying.apply(view.init, child, at)
         process.prctl(process.PR_SET_PDEATHSIG, _signal.SIGKILL)
         child.send(wire.READY)
-        while _answer(control, wipe):
+        programs: dict[int, Program] = {}
+        while _obey(control, programs, wipe):
             pass
         os._exit(0)
     except OSError as error:
@@ -54,39 +58,57 @@ def serve(control: _socket.socket, view: Sequence[tuple[int, Step]], wipe: tuple
         os._exit(125)
 
 
-def _answer(control: _socket.socket, wipe: tuple[int, int]) -> bool:
-    """Clone init for one request, and send its pid and pidfd, or 0 and the errno. False at the launcher's end of file."""
+def _take_standard_numbers() -> None:
+    """Hold 0, 1 and 2: what a run hands over must not have the numbers that become its payload's."""
+    number = 0
+    while number <= 2:
+        number = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    os.close(number)
+
+
+def _obey(control: _socket.socket, programs: dict[int, Program], wipe: tuple[int, int]) -> bool:
+    """Take one word of the launcher. False at its end of file."""
     message, ancillary, _, _ = control.recvmsg(4096, _socket.CMSG_SPACE(_MOST_DESCRIPTORS * 4), _socket.MSG_CMSG_CLOEXEC)
     if not message:
         return False
     held = array.array("i", ancillary[0][2]).tolist()
-    flags, cgroup, slots = marshal.loads(message)  # noqa: S302 - from the launcher
+    number, *words = marshal.loads(message[1:])  # noqa: S302 - from the launcher
+    if message[:1] == LEARN:
+        programs[number] = _program(held[0])
+    else:
+        _clone(control, programs[number], words, held, wipe)
+    for descriptor in held:
+        os.close(descriptor)
+    return True
+
+
+def _program(body: int) -> Program:
+    with open(body, "rb", closefd=False) as file:
+        plain: Any = marshal.load(file)  # noqa: S302 - from the launcher
+    return applying.Program([(at, _KINDS[name](*values)) for at, name, values in plain])
+
+
+def _clone(control: _socket.socket, program: Program, words: list[Any], held: list[int], wipe: tuple[int, int]) -> None:
+    """Clone init for one run, and send its pid and pidfd, or minus the errno."""
+    flags, cgroup, slots = words
     try:
         pid, pidfd = process.clone3(flags | process.CLONE_PARENT, exit_signal=0, cgroup=held[-1] if cgroup else None)
     except OSError as error:
         pid, pidfd = -(error.errno or 1), -1
     if pid == 0:
-        _be_init(control, held[:-1] if cgroup else held, slots, wipe)
+        _be_init(control, program, held[:-1] if cgroup else held, slots, wipe)
     answer = [pidfd] if pidfd >= 0 else []
     rights.send(control, pid.to_bytes(8, "little", signed=True), answer)
-    for number in (*held, *answer):
-        os.close(number)
-    return True
+    held += answer
 
 
-def _be_init(control: _socket.socket, held: list[int], slots: Sequence[int], wipe: tuple[int, int]) -> None:
-    body, channel, status, stdin, stdout, stderr = held[:6]
-    tasks = held[6 + len(slots) :]
+def _be_init(control: _socket.socket, program: Program, held: list[int], slots: list[int], wipe: tuple[int, int]) -> None:
+    channel, status, stdin, stdout, stderr = held[:5]
+    tasks = held[5 + len(slots) :]
     child = Child(
-        _socket.socket(fileno=channel), status, (stdin, stdout, stderr), dict(zip(slots, held[6:], strict=False)), tasks
+        _socket.socket(fileno=channel), status, (stdin, stdout, stderr), dict(zip(slots, held[5:], strict=False)), tasks
     )
     child.wipe = wipe
     child.launchers_end = control.detach()
     child.root = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # the clone's own copy of the mount
-    applying.enter(child, _steps(body))
-
-
-def _steps(body: int) -> Iterable[tuple[int, Step]]:
-    with open(body, "rb") as file:
-        plain: Any = marshal.load(file)  # noqa: S302 - from the launcher
-    return [(at, _KINDS[name](*values)) for at, name, values in plain]
+    applying.enter(child, program)

@@ -1,17 +1,19 @@
 """The messages between launcher and child: one byte of kind, then fixed integers. Both sides of the fork.
 
 Set-up channel (SOCK_SEQPACKET), child to launcher: FAILED, FOLDER, TERMINAL, LISTENER (each with a descriptor),
-READY. Launcher to child: GO, once for the id maps, once for the cgroups, once for execve. Status pipe, init to launcher:
-HIDDEN once init holds nothing but this pipe, a status record at the end, stop records in between. That HIDDEN comes this way
-and not by the channel is what lets the end of the channel stand for execve: the payload then has its only other end.
+READY. Launcher to child: GO, once for the id maps, once for execve; before the latter COMMAND, parts of what to execute, where
+the steps do not say it. Status pipe, init to launcher: HIDDEN once init holds nothing but this pipe, a status record at the
+end, stop records in between. That HIDDEN comes this way and not by the channel is what lets the end of the channel stand for
+execve: the payload then has its only other end.
 """
 
 from __future__ import annotations
 
 FAILED, FOLDER, TERMINAL, LISTENER, HIDDEN, READY = b"F", b"D", b"T", b"L", b"H", b"R"
-GO = b"G"
+GO, COMMAND = b"G", b"C"
 ENDED, STOPPED = b"E", b"S"
 STATUS_SIZE = 40
+PART_SIZE = 1 << 16
 
 
 def failure(index: int, errno: int, detail: int = 0) -> bytes:

@@ -19,6 +19,8 @@ NUMBERS = {
 libc = ctypes.CDLL(None, use_errno=True)
 _syscall = libc.syscall
 _syscall.restype = ctypes.c_long
+_syscall.argtypes = (ctypes.c_void_p,) * 7  # takes integers, bytes, None and references as they are: no wrapping at each call
+_NOTHING = (0,) * 6
 
 
 def fail(what: str = "") -> OSError:
@@ -28,8 +30,8 @@ def fail(what: str = "") -> OSError:
 
 
 def syscall(number: int, *args: object, what: str = "") -> int:
-    """Call syscall(2) with integers, bytes, None or ctypes values. Raises OSError where it returns -1."""
-    result = _syscall(ctypes.c_long(number), *(ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args))
+    """Call syscall(2) with integers, bytes, None or ctypes references. Raises OSError where it returns -1."""
+    result = _syscall(number, *args, *_NOTHING[len(args) :])
     if result == -1:
         raise fail(what)
     return int(result)

@@ -39,7 +39,7 @@ def abi() -> tuple[int, int]:
     switched off at boot.
     """
     try:
-        return syscall(_SYS_create_ruleset, None, ctypes.c_size_t(0), _CREATE_RULESET_VERSION, what="landlock"), 0
+        return syscall(_SYS_create_ruleset, None, 0, _CREATE_RULESET_VERSION, what="landlock"), 0
     except OSError as error:
         return 0, error.errno or errno.ENOSYS
 
@@ -52,7 +52,7 @@ def create_ruleset(handled_fs: int, handled_net: int = 0, scoped: int = 0) -> in
     """
     attributes = _RulesetAttr(handled_fs, handled_net, scoped)
     size = 24 if scoped else 16 if handled_net else 8
-    return syscall(_SYS_create_ruleset, ctypes.byref(attributes), ctypes.c_size_t(size), 0, what="create_ruleset")
+    return syscall(_SYS_create_ruleset, ctypes.byref(attributes), size, 0, what="create_ruleset")
 
 
 def add_path(ruleset: int, parent: int, access: int) -> None:

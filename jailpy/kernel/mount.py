@@ -32,6 +32,9 @@ IDMAP = 0x00100000
 
 RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH = 1, 2, 4, 8
 
+_mount = libc.mount
+_mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_void_p)
+
 
 class _MountAttr(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd")]
@@ -49,7 +52,7 @@ def openat2(folder: int, path: bytes, flags: int, resolve: int) -> int:
 
 def make_private() -> None:
     """Cut the whole mount namespace off from its peers. Raises OSError. See mount_namespaces(7)."""
-    if libc.mount(None, b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None) == -1:
+    if _mount(None, b"/", None, _MS_REC | _MS_PRIVATE, None) == -1:
         raise fail("/")
 
 
@@ -70,7 +73,7 @@ def bind(source: bytes, target: bytes) -> None:
 
     Both paths are followed: for paths that nobody else can change. One call where open_tree(2) needs three.
     """
-    if libc.mount(source, target, None, ctypes.c_ulong(_MS_BIND), None) == -1:
+    if _mount(source, target, None, _MS_BIND, None) == -1:
         raise fail(os.fsdecode(target))
 
 
@@ -112,5 +115,5 @@ def pivot_root() -> None:
 
 def detach(path: bytes) -> None:
     """Unmount a path lazily. Raises OSError. See umount2(2), MNT_DETACH."""
-    if libc.umount2(path, ctypes.c_int(_MNT_DETACH)) == -1:
+    if libc.umount2(path, _MNT_DETACH) == -1:
         raise fail(os.fsdecode(path))

@@ -32,6 +32,13 @@ _SYS_pidfd_open = 434
 _SYS_pidfd_send_signal = 424
 _CAPABILITY_VERSION_3 = 0x20080522
 
+# Looked up once: a look-up in the child would be made, and its pages copied, at each clone.
+_before_fork = ctypes.pythonapi.PyOS_BeforeFork
+_after_fork_in_child = ctypes.pythonapi.PyOS_AfterFork_Child
+_after_fork_in_parent = ctypes.pythonapi.PyOS_AfterFork_Parent
+_prctl = libc.prctl
+_prctl.argtypes = (ctypes.c_int, *(ctypes.c_ulong,) * 4)
+
 
 class _CloneArgs(ctypes.Structure):
     _fields_ = [
@@ -54,14 +61,13 @@ def clone3(flags: int, exit_signal: int = 17, cgroup: int | None = None) -> tupl
     if cgroup is not None:
         args.flags |= CLONE_INTO_CGROUP
         args.cgroup = cgroup
-    api = ctypes.pythonapi
-    api.PyOS_BeforeFork()
-    pid = libc.syscall(ctypes.c_long(_SYS_clone3), ctypes.byref(args), ctypes.c_size_t(ctypes.sizeof(args)))
+    _before_fork()
+    pid = libc.syscall(_SYS_clone3, ctypes.byref(args), ctypes.sizeof(args), 0, 0, 0, 0)
     if pid == 0:
-        api.PyOS_AfterFork_Child()
+        _after_fork_in_child()
         return 0, -1
     error = fail("clone3") if pid == -1 else None
-    api.PyOS_AfterFork_Parent()
+    _after_fork_in_parent()
     if error:
         raise error
     return int(pid), pidfd.value
@@ -69,13 +75,13 @@ def clone3(flags: int, exit_signal: int = 17, cgroup: int | None = None) -> tupl
 
 def unshare(flags: int) -> None:
     """Move the calling process into new namespaces. Raises OSError. See unshare(2)."""
-    if libc.unshare(ctypes.c_int(flags)) == -1:
+    if libc.unshare(flags) == -1:
         raise fail("unshare")
 
 
 def prctl(option: int, arg2: int = 0, arg3: int = 0) -> int:
     """Call prctl(2). Raises OSError."""
-    result = libc.prctl(ctypes.c_int(option), ctypes.c_ulong(arg2), ctypes.c_ulong(arg3), ctypes.c_ulong(0), ctypes.c_ulong(0))
+    result = _prctl(option, arg2, arg3, 0, 0)
     if result == -1:
         raise fail("prctl")
     return int(result)

@@ -35,15 +35,20 @@ class RunCgroups:
     def __init__(self, name: str) -> None:
         self.name = name
         self.groups: list[Group] = []
+        self.home: Home | None = None
         self._base: dict[str, str] = {}
 
     def make(self, step: steps.MakeCgroup) -> None:
         """Apply MakeCgroup, after removing what dead launchers left in the same place. Raises OSError."""
         parent = self._base.get(step.parent, step.parent)
         collect_leftovers(parent)
+        if self.home and step.version == 2:
+            self.place(step.parent, parent := self.home.below(parent, step.controllers))
         path = f"{parent}/{self.name}"
         os.mkdir(path, 0o755)
         self.groups.append(Group(path=path, controllers=step.controllers, version=step.version))
+        if self.home and step.version == 2:
+            self.home.hand_over(path)
 
     def place(self, label: str, folder: str) -> None:
         """Say which folder a parent that is only known while launching (a fresh scope) turned out to be."""
@@ -81,7 +86,7 @@ class RunCgroups:
         if not same(kept, step.value):
             raise OSError(errno.ENOTRECOVERABLE, f"wrote {step.value}, reads back {kept}", path)
 
-    def open_tasks(self, version2: bool = False) -> list[int]:
+    def open_tasks(self, version2: bool) -> list[int]:
         """Return descriptors of the version 1 groups' `tasks` files, for init to move itself. Raises OSError.
 
         With `version2` also that of the version 2 group's `cgroup.procs`.
@@ -115,6 +120,44 @@ class RunCgroups:
         while self.groups:
             _remove(self.groups[-1].path)
             self.groups.pop()
+
+
+class Home:
+    """A version 2 group below which a launcher that is root makes the groups of those runs that a process of `owner` starts.
+
+    A process may start another one in a group (CLONE_INTO_CGROUP) if it could write that group's `cgroup.procs`, and that of
+    the group around both. These two files, no limit among them, are `owner`'s, an otherwise unused uid that sees no cgroup
+    filesystem. `leaf` is the group for the process itself.
+    """
+
+    def __init__(self, name: str, owner: tuple[int, int]) -> None:
+        self.leaf = ""
+        self._name = name
+        self._owner = owner
+        self._path = ""
+
+    def below(self, parent: str, controllers: Iterable[str]) -> str:
+        """Return the group, made below `parent` where it was missing. Raises OSError."""
+        if not self._path:
+            path = f"{parent}/{self._name}"
+            os.mkdir(path, 0o755)
+            self._path, self.leaf = path, f"{path}/template"
+            os.mkdir(self.leaf, 0o755)
+            self.hand_over(path)
+            if controllers:
+                enable(path, controllers)
+        return self._path
+
+    def hand_over(self, path: str) -> None:
+        """Let `owner` start processes in a group. Raises OSError."""
+        os.chown(f"{path}/cgroup.procs", *self._owner)
+
+    def remove(self) -> None:
+        """Remove the group, once nothing lives in it. Raises OSError where it stays busy for two seconds."""
+        for path in (self.leaf, self._path):
+            if path:
+                _remove(path)
+        self._path = self.leaf = ""
 
 
 def enable(folder: str, controllers: Iterable[str]) -> None:
@@ -215,13 +258,22 @@ def collect_leftovers(parent: str) -> None:
     """
     for path in _leftovers(parent):
         try:
-            _kill_all(path)
-            for pid in files.read(f"{path}/cgroup.procs").split():
-                _kill(int(pid))
-            _remove(path, _LEFTOVER_S)
+            _collect(path)
         except OSError as error:
             if error.errno not in _NOT_OURS:
                 raise
+
+
+def _collect(path: str) -> None:
+    """Kill what is in a group and in those below it, and remove them, the inner ones first."""
+    _kill_all(path)
+    for pid in files.read(f"{path}/cgroup.procs").split():
+        _kill(int(pid))
+    with os.scandir(path) as listing:
+        inner = [entry.path for entry in listing if entry.is_dir(follow_symlinks=False)]
+    for each in inner:
+        _collect(each)
+    _remove(path, _LEFTOVER_S)
 
 
 def collect_from_scopes(folder: str) -> None:

@@ -1,6 +1,6 @@
 """init by clone3(2) in new namespaces: the kernel ends all that is in them once init ends. Parent side.
 
-One of two ways, the other is jailpy/launcher/fork.py: `prepare`, `start`, `after`, `kill`, `bury`.
+One of two ways, the other is jailpy/launcher/fork.py: `place`, `prepare`, `start`, `after`, `kill`, `bury`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from jailpy.launcher.cold import Jail
 
 
+def place(jail: Jail) -> None:
+    """Say where the run's cgroups go: nothing but what the plan says."""
+
+
 def prepare(jail: Jail) -> None:
     """Do what comes before init: nothing."""
 
@@ -26,12 +30,12 @@ def prepare(jail: Jail) -> None:
 def start(jail: Jail, state: Child) -> None:
     """Start init, straight in its version 2 cgroup."""
     step = next(step for step in jail.plan.steps if isinstance(step, steps.CloneNamespaces))
-    cgroup = jail.groups.open_version2()
+    cgroup, program = jail.groups.open_version2(), child.Program(enumerate(jail.plan.steps))
     try:
         with failure.Applying(step):
             jail.init, jail.pidfd = process.clone3(step.flags, cgroup=cgroup)
         if jail.init == 0:
-            child.enter(state, enumerate(jail.plan.steps))
+            child.enter(state, program)
     finally:
         if cgroup is not None:
             os.close(cgroup)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     class Way(Protocol):
         """How init is started and ended: launcher/clone.py, fork.py, and the templates of template.py."""
 
+        def place(self, jail: Jail, /) -> None: ...
         def prepare(self, jail: Jail, /) -> None: ...
         def start(self, jail: Jail, state: Child, /) -> None: ...
         def after(self, jail: Jail, /) -> None: ...
@@ -53,8 +54,7 @@ class Jail:
     def __init__(self, plan: Plan, way: Way) -> None:
         self.plan = plan
         self.way = way
-        _count[0] += 1
-        self.groups = RunCgroups(name_for(os.getpid(), start_time("self"), _count[0]))
+        self.groups = RunCgroups(group_name())
         self.slots: dict[int, int] = {}
         self.init = 0
         self.payload = 0
@@ -64,6 +64,7 @@ class Jail:
         self.stdin, self.stdout, self.stderr = -1, -1, -1
         self.listener = -1
         self.terminal = -1
+        self.command = b""
         self.folders: list[int] = []
         self.verified: dict[str, str] = {}
         self.work: WorkFolder | None = None
@@ -81,9 +82,18 @@ class Jail:
 
     def go(self) -> None:
         """Give the child the word that it waits for. One that is dead is noticed where its messages are taken."""
+        self._say(wire.GO)
+
+    def execute(self) -> None:
+        """Let the payload execute its command, which it is told where its steps do not hold it."""
+        for at in range(0, len(self.command), wire.PART_SIZE - 1):
+            self._say(wire.COMMAND + self.command[at : at + wire.PART_SIZE - 1])
+        self.go()
+
+    def _say(self, word: bytes) -> None:
         assert self.channel is not None
         try:
-            self.channel.send(wire.GO)
+            self.channel.send(word)
         except (BrokenPipeError, ConnectionResetError):
             return
 
@@ -131,6 +141,12 @@ class Jail:
             self.work.remove()
 
 
+def group_name() -> str:
+    """Return a new name for a group of this launcher's."""
+    _count[0] += 1
+    return name_for(os.getpid(), start_time("self"), _count[0])
+
+
 def _way(plan: Plan) -> Way:
     """Return the module that starts and ends init: with namespaces, or without."""
     if any(isinstance(step, process_steps.CloneNamespaces) for step in plan.steps):
@@ -166,6 +182,7 @@ def launch(plan: Plan, meanwhile: Callable[[], None], way: Way | None = None) ->
 
 
 def _before_clone(jail: Jail) -> None:
+    jail.way.place(jail)
     for step in jail.plan.steps:
         with failure.Applying(step):
             if isinstance(step, cgroup_steps.EnterScope):
@@ -208,7 +225,7 @@ def _clone(jail: Jail) -> None:
     if jail.plan.command.terminal:
         from jailpy.kernel import terminal  # noqa: F401 - the child must not import
 
-    tasks = jail.groups.open_tasks(jail.way is not clone)
+    tasks = jail.groups.open_tasks(version2=any(isinstance(step, cgroup_steps.JoinGroups) for step in jail.plan.steps))
     state = Child(theirs, status, stdio, jail.slots, tasks)
     state.wipe = argument_area()
     state.launchers_end = ours.fileno()

@@ -1,6 +1,6 @@
 """init by fork(2), without namespaces: nothing ends by itself, so init and this side kill. Parent side.
 
-One of two ways, the other is jailpy/launcher/clone.py: `prepare`, `start`, `after`, `kill`, `bury`.
+One of two ways, the other is jailpy/launcher/clone.py: `place`, `prepare`, `start`, `after`, `kill`, `bury`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 _BURIAL_S = 2.0
 _ENDED = ("Z", "X")
+
+
+def place(jail: Jail) -> None:
+    """Say where the run's cgroups go: nothing but what the plan says."""
 
 
 def prepare(jail: Jail) -> None:
@@ -65,11 +69,12 @@ def start(jail: Jail, state: Child) -> None:
     state.work, state.top = jail.work.inside, jail.work.top
     execute = next(step for step in jail.plan.steps if isinstance(step, Execute))
     state.variables = jail.work.variables(execute.environment)
+    program = child.Program(enumerate(jail.plan.steps))
     with failure.Applying(step):
         os.close(process.pidfd_open(os.getpid()))  # a kernel without it is noticed before there is a child
         jail.init = os.fork()
         if jail.init == 0:
-            child.enter(state, enumerate(jail.plan.steps))
+            child.enter(state, program)
         jail.pidfd = process.pidfd_open(jail.init)
 
 

@@ -9,45 +9,67 @@ from __future__ import annotations
 import _signal
 import _socket
 import array
+import errno
 import fcntl
 import marshal
 import os
 
-from jailpy import rights
+from jailpy import child, rights
 from jailpy.child import template, wire
 from jailpy.errors import LaunchError
 from jailpy.kernel import files, process
 from jailpy.launcher import clone, cold, failure
-from jailpy.steps import cgroups, mounts
+from jailpy.launcher.cgroups import Home
+from jailpy.steps import mounts
 from jailpy.steps import process as steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jailpy.child.state import Child
     from jailpy.launcher.cold import Jail
     from jailpy.plan.compile import Plan
     from jailpy.steps import Step
 
 _MOST = 4
+_MOST_PROGRAMS = 8
 _ONCE = (steps.AwaitIds, steps.BecomeUser)
 _TIMEOUT_S = 60.0
 _templates: dict[bytes, Template] = {}
 
 
 class Template:
-    """One template process. `prepare`, `start`, `after`, `kill` and `bury` are those of launcher/clone.py."""
+    """One template process. `place`, `prepare`, `start`, `after`, `kill` and `bury` are those of launcher/clone.py."""
 
     def __init__(self, plan: Plan) -> None:
+        self._home = Home(cold.group_name(), plan.host.outside) if plan.host.real_root else None
+        self._pid, self._pidfd = 0, -1
+        self._learnt: dict[bytes, int] = {}
+
+    def place(self, jail: Jail) -> None:
+        """Let version 2 groups be made where the template may start processes in them, where this launcher is root."""
+        jail.groups.home = self._home
+
+    def prepare(self, jail: Jail) -> None:
+        """Start the template where it does not run yet. Raises LaunchError."""
+        if self._pid == 0:
+            self._begin(jail.plan)
+
+    def _begin(self, plan: Plan) -> None:
         self._control, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
         self._control.settimeout(_TIMEOUT_S)
-        view, wipe = _view(plan), cold.argument_area()
+        view, wipe = child.Program(_view(plan)), cold.argument_area()
+        leaf = os.open(self._home.leaf, os.O_RDONLY | os.O_CLOEXEC) if self._home and self._home.leaf else None
         try:
             with cold.Forking(plan.host.real_root):
-                self._pid, self._pidfd = process.clone3(process.CLONE_NEWUSER | process.CLONE_NEWNS)
+                self._pid, self._pidfd = process.clone3(process.CLONE_NEWUSER | process.CLONE_NEWNS, cgroup=leaf)
                 if self._pid == 0:
                     template.serve(theirs, view, wipe)
         finally:
             theirs.close()
+            if leaf is not None:
+                os.close(leaf)
         self._map_ids(plan)
         self._await(plan)
 
@@ -62,34 +84,42 @@ class Template:
         message = self._control.recv(64)
         if message[:1] == wire.READY:
             return
-        self.close()
+        self._end()
         if message[:1] == wire.FAILED:
             raise failure.from_message(plan, message)
         raise LaunchError("the template died while setting up", layer="mount", step="set-up", errno=0)
 
-    def prepare(self, jail: Jail) -> None:
-        """Do what comes before init: nothing."""
-
     def start(self, jail: Jail, state: Child) -> None:
         """Let the template clone init, and hand over what is the run's. Raises LaunchError; OSError where it is gone."""
         step = next(step for step in jail.plan.steps if isinstance(step, steps.CloneNamespaces))
-        rest = _rest(jail.plan)
-        cgroup = None if jail.plan.host.real_root else jail.groups.open_version2()
-        with failure.Applying(step), open(os.memfd_create("steps", os.MFD_CLOEXEC), "w+b") as body:
-            body.write(template.packed(rest))
-            body.flush()
-            body.seek(0)
-            held = [body.fileno(), state.channel.fileno(), state.status, *state.stdio, *state.slots.values(), *state.tasks]
-            try:
-                self._ask(step.flags & ~process.CLONE_NEWUSER, held, list(state.slots), cgroup)
+        jail.command = _command(jail.plan)
+        cgroup = jail.groups.open_version2()
+        held = [state.channel.fileno(), state.status, *state.stdio, *state.slots.values(), *state.tasks]
+        try:
+            with failure.Applying(step):
+                words = (self._program(jail.plan), step.flags & ~process.CLONE_NEWUSER, cgroup is not None, list(state.slots))
+                self._say(template.CLONE, words, held if cgroup is None else [*held, cgroup])
                 jail.init, jail.pidfd = self._answer()
-            finally:
-                if cgroup is not None:
-                    os.close(cgroup)
+        finally:
+            if cgroup is not None:
+                os.close(cgroup)
 
-    def _ask(self, flags: int, held: list[int], slots: list[int], cgroup: int | None) -> None:
-        message = marshal.dumps((flags, cgroup is not None, slots))
-        rights.send(self._control, message, held if cgroup is None else [*held, cgroup])
+    def _program(self, plan: Plan) -> int:
+        """Return the number of the program for a plan, which the template is taught where it does not know it."""
+        steps = template.packed(_rest(plan))
+        if steps not in self._learnt:
+            if len(self._learnt) == _MOST_PROGRAMS:
+                self._learnt.clear()
+            with open(os.memfd_create("steps", os.MFD_CLOEXEC), "w+b") as body:
+                body.write(steps)
+                body.flush()
+                body.seek(0)
+                self._say(template.LEARN, (len(self._learnt),), [body.fileno()])
+            self._learnt[steps] = len(self._learnt)
+        return self._learnt[steps]
+
+    def _say(self, kind: bytes, words: tuple[Any, ...], held: list[int]) -> None:
+        rights.send(self._control, kind + marshal.dumps(words), held)
 
     def _answer(self) -> tuple[int, int]:
         message, ancillary, _, _ = self._control.recvmsg(64, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC)
@@ -109,11 +139,13 @@ class Template:
         """Do what is left once init is reaped: nothing."""
 
     def is_alive(self) -> bool:
-        """Say whether the template process is there still."""
-        return os.waitpid(self._pid, os.WNOHANG) == (0, 0)
+        """Say whether the template process is there still, or was not started yet."""
+        return self._pid == 0 or os.waitpid(self._pid, os.WNOHANG) == (0, 0)
 
     def move(self, floor: int) -> None:
         """Move this side's descriptors out of the numbers below `floor`. Raises OSError."""
+        if self._pid == 0:
+            return
         self._pidfd = files.above(self._pidfd, floor)
         if self._control.fileno() < floor:
             moved = _socket.socket(fileno=fcntl.fcntl(self._control.fileno(), fcntl.F_DUPFD_CLOEXEC, floor))
@@ -122,7 +154,17 @@ class Template:
             self._control = moved
 
     def close(self) -> None:
-        """End the template process and reap it."""
+        """End the template process and remove its group. One that somebody else keeps busy is left to the next start."""
+        if self._pid:
+            self._end()
+        if self._home:
+            try:
+                self._home.remove()
+            except OSError as error:
+                if error.errno != errno.EBUSY:
+                    raise
+
+    def _end(self) -> None:
         self._control.close()
         try:
             process.pidfd_send_signal(self._pidfd, _signal.SIGKILL)
@@ -130,6 +172,7 @@ class Template:
         except (ProcessLookupError, ChildProcessError):  # killed by somebody, and reaped when it was looked at
             pass
         os.close(self._pidfd)
+        self._pid = 0
 
 
 def _view(plan: Plan) -> list[tuple[int, Step]]:
@@ -138,19 +181,25 @@ def _view(plan: Plan) -> list[tuple[int, Step]]:
 
 
 def _rest(plan: Plan) -> list[tuple[int, Step]]:
-    """Return what is left for init and payload."""
+    """Return what is left for init and payload, without the command: that comes by the run's own channel."""
     return [
-        (at, step)
+        (at, step if not isinstance(step, steps.Execute) else steps.Execute((), (), ()))
         for at, step in enumerate(plan.steps)
         if step.side != "launcher" and at not in plan.shared and not isinstance(step, _ONCE)
     ]
 
 
+def _command(plan: Plan) -> bytes:
+    """Return what the payload executes, as it reads it before the last word."""
+    found = next(step for step in reversed(plan.steps) if isinstance(step, steps.Execute))
+    return marshal.dumps((found.candidates, found.argv, found.environment))
+
+
 def of(plan: Plan) -> Template | None:
     """Return the template for a plan, made now where there is none; None for a plan that needs a cold launch.
 
-    That is one without namespaces, one that passes descriptors on, one whose process limit rests on RLIMIT_NPROC alone (which
-    counts the template too), and one of root's on a host with version 2 alone, where only a privileged clone enters a group.
+    That is one without namespaces, one that passes descriptors on, and one whose process limit rests on RLIMIT_NPROC alone
+    (which counts the template too).
     """
     if not _can_be_cloned(plan):
         return None
@@ -167,6 +216,12 @@ def of(plan: Plan) -> Template | None:
     return found
 
 
+def close_all() -> None:
+    """End every template. Raises OSError where a group stays busy."""
+    while _templates:
+        _templates.popitem()[1].close()
+
+
 def make_room(floor: int) -> None:
     """Move what templates hold out of the descriptors below `floor`, which a run wants to hand on. Raises OSError."""
     for found in _templates.values():
@@ -175,8 +230,7 @@ def make_room(floor: int) -> None:
 
 def _can_be_cloned(plan: Plan) -> bool:
     kinds = {type(step) for step in plan.steps}
-    joins = cgroups.JoinCgroup in kinds or not plan.host.real_root
-    return steps.CloneNamespaces in kinds and not plan.command.keep and joins and plan.host.cgroups.has("pids")
+    return steps.CloneNamespaces in kinds and not plan.command.keep and plan.host.cgroups.has("pids")
 
 
 def _key(plan: Plan) -> bytes:
@@ -184,4 +238,5 @@ def _key(plan: Plan) -> bytes:
     shown = [step.path for at, step in _view(plan) if isinstance(step, mounts.ShowSystem)]
     stamps = [(found.st_dev, found.st_ino) for found in map(os.stat, shown)]
     mounted = files.read("/proc/self/mountinfo", 1 << 24)
-    return marshal.dumps((template.packed(_view(plan)), plan.host.outside, stamps, mounted))
+    bases = [base.path for base in plan.host.cgroups.bases if base.version == 2]
+    return marshal.dumps((template.packed(_view(plan)), plan.host.outside, bases, stamps, mounted))

@@ -90,7 +90,14 @@ class Orders:
 
 
 def serve(connection: socket.socket) -> None:
-    """Answer requests until the client closes the connection."""
+    """Answer requests until the client closes the connection; nothing is left then."""
+    try:
+        _serve(connection)
+    finally:
+        template.close_all()
+
+
+def _serve(connection: socket.socket) -> None:
     with contextlib.suppress(ConnectionError, messages.BrokenMessageError):  # the client is gone, and nobody waits
         while (received := messages.receive(connection)) is not None:
             request, descriptors = received

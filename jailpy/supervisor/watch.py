@@ -111,7 +111,7 @@ class Watch:
         self.started_at = self._idle_since = time.monotonic()
         self._intact_at = self.started_at + EVERY_S if self._intact else 0.0
         self._plan_cpu_check(self.started_at, 0.0)
-        self.jail.go()
+        self.jail.execute()
         jail = self.jail
         while not self._dead:
             handlers = self._handlers()
