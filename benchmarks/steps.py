@@ -8,11 +8,15 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.environments import ROOT, STRICT
+from benchmarks.common import ROOT, FailedError, say
+from benchmarks.environments import STRICT
 from benchmarks.one_run import END, IMPORTS, REST, START, WATCHED
 
 if TYPE_CHECKING:
     from benchmarks.environments import Installed
+    from benchmarks.stage import Stage
+
+WORDS = "one cold run, step by step"
 
 # Appended to the path, so that `jailpy` is the installed one. `at` is taken before anything is imported.
 STUB = "import time; at = time.monotonic_ns(); import sys; sys.path.append({root!r}); from benchmarks import one_run; "
@@ -27,18 +31,20 @@ def watch(installed: Installed) -> dict[str, Any]:
     done = subprocess.run(argv, env=installed.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     ended = time.monotonic_ns()
     if done.returncode:
-        raise SystemExit(f"benchmarks: error: the watched run failed: {done.stderr.strip()}")
+        raise FailedError(f"the watched run failed: {done.stderr.strip()}")
     record: dict[str, Any] = ast.literal_eval(done.stderr.splitlines()[-2])
     if record["status"]:
-        raise SystemExit(f"benchmarks: error: the watched run ended with {record['status']}: {done.stderr.strip()}")
+        raise FailedError(f"the watched run ended with {record['status']}: {done.stderr.strip()}")
     started = record["ended_ns"] - sum(spent for spent, _ in record["spent"].values()) - record["prepared_ns"]
     record["spent"][START] = [started - began, 1]
     record["spent"][END] = [ended - int(done.stderr.splitlines()[-1]), 1]
     return record
 
 
-def measure(installed: Installed, runs: int) -> dict[str, Any]:
+def measure(stage: Stage) -> dict[str, Any]:
     """Return the median of each part in milliseconds: the launcher's parts, then the child's steps by type."""
+    installed, runs = stage.installed, stage.amounts.steps
+    say("one cold run, step by step")
     watch(installed)  # compiles the watcher's own bytecode
     records = [watch(installed) for _ in range(runs)]
     labels = list(dict.fromkeys([START, IMPORTS, *(label for _, _, label in WATCHED), REST, END]))

@@ -1,73 +1,176 @@
-"""The record as tables for people (rich)."""
+"""A record as tables: for people at a terminal (rich), and for the documents (Markdown)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
+from benchmarks import goals, scripts
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from rich.table import Table
+
+NONE = "not measured"
+DEAREST = 12  # steps of the child that have a line of their own
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, justify="left" if column in {"", "side", "target"} else "right")
-    return table
+@dataclass(frozen=True)
+class Grid:
+    """A table before it is drawn. `left` is how many of the first columns hold words."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    left: int = 1
+
+    def markdown(self) -> str:
+        """Return the lines of the table, without its title."""
+        marks = ["---" if number < self.left else "---:" for number in range(len(self.columns))]
+        lines = [self.columns, tuple(marks), *self.rows]
+        return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+    def rich(self) -> Table:
+        """Return the table for rich, without its title, which would be wrapped to the table's width."""
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table()
+        for number, column in enumerate(self.columns):
+            table.add_column(column, justify="left" if number < self.left else "right")
+        for line in self.rows:
+            table.add_row(*map(Text, line))
+        return table
 
 
-def show(record: dict[str, Any], console: Console) -> None:
-    """Print every part of the record that is there."""
-    console.print(start(record["start"]))
-    for skipped in record["skipped"]:
-        console.print(f"skipped: {skipped['name']}: {skipped['why']}", highlight=False)
-    console.print(f"first start, nothing cached yet: {record['first_start']['median']:.0f} ms", highlight=False)
-    console.print(launcher(record["steps"]), child(record["steps"]), inside(record["inside"]), targets(record["targets"]))
+def grids(record: Mapping[str, Any]) -> Iterator[Grid]:
+    """Yield the tables of every part that was measured, then the goals."""
+    for part, tables in PARTS.items():
+        if record.get(part):
+            yield from (table(record[part]) for table in tables)
+    yield goal_table(record)
 
 
-def start(part: dict[str, Any]) -> Table:
-    """Make the table of cold starts."""
-    table = _table("Cold start of /usr/bin/true, ms", "", "median", "p90", "min", "CPU", "over python", "x jailpy")
-    for row in part["rows"]:
-        numbers = (row["median"], row["p90"], row["min"], row["cpu_median"], row["over_python"]["median"])
-        table.add_row(row["name"], *(f"{number:.1f}" for number in numbers), f"{row['ratio_to_jailpy']:.2f}")
-    return table
+def start(part: Mapping[str, Any]) -> Grid:
+    """Make the table of starts."""
+    rows = [
+        (row["name"], row["confines"], *(f"{row[key]:.1f}" for key in ("p50", "p90", "p99", "min"))) for row in part["rows"]
+    ]
+    return Grid("Start of /usr/bin/true, ms", ("", "around it", "p50", "p90", "p99", "min"), rows, left=2)
 
 
-def launcher(part: dict[str, Any]) -> Table:
-    """Make the table of the launcher's parts."""
-    title = f"One cold run of the launcher, ms; {part['modules_imported']} modules imported"
-    table = _table(title, "", "median", "min", "times")
-    for row in part["launcher"]:
-        table.add_row(row["name"], f"{row['median']:.2f}", f"{row['min']:.2f}", str(row["count"]))
-    table.add_section()
-    table.add_row("sum", f"{part['launcher_total']:.2f}")
-    return table
+def throughput(part: Mapping[str, Any]) -> Grid:
+    """Make the table of throughput."""
+    workers = list(part["rows"][0]["rates"]) if part["rows"] else []
+    rows = [(row["name"], *(f"{row['rates'][number]:.0f}" for number in workers)) for row in part["rows"]]
+    return Grid("Runs of /usr/bin/true in a second", ("at a time", *workers), rows)
 
 
-def child(part: dict[str, Any]) -> Table:
-    """Make the table of the child's steps."""
-    table = _table("Steps of the child, while the launcher waits, ms", "", "side", "median", "min", "times")
-    for row in part["child"]:
-        table.add_row(row["name"], row["side"], f"{row['median']:.3f}", f"{row['min']:.3f}", str(row["count"]))
-    return table
+def alive(part: Mapping[str, Any]) -> Grid:
+    """Make the table of many jails at once."""
+    rows = [
+        (f"{row['name']}, {part['count']} alive", f"{row['seconds']:.2f}", f"{row['pss_mb']:.2f}", f"{row['processes']:.1f}")
+        for row in part["rows"]
+    ]
+    if part["pool"]:
+        pool = part["pool"]
+        rows.append(("idle in a pool", "", f"{pool['pss_mb']:.2f}", f"{pool['processes']:.1f}"))
+    return Grid("Many alive at once", ("", "all started, s", "memory of one, MB (PSS)", "processes of one"), rows)
 
 
-def inside(part: dict[str, Any]) -> Table:
+def inside(part: Mapping[str, Any]) -> Grid:
     """Make the table of system calls."""
-    ways = part["ways"]
-    calls = list(next(iter(ways.values())))
-    table = _table(f"System calls inside, ns, median (min); {part['program']}", "", *calls)
-    for way, by in ways.items():
-        table.add_row(way, *(f"{by[call]['median']:.0f} ({by[call]['min']:.0f})" for call in calls))
-    return table
+    calls = list(next(iter(part["ways"].values())))
+    rows = [(way, *(f"{by[call]['median']:.0f} ({by[call]['min']:.0f})" for call in calls)) for way, by in part["ways"].items()]
+    return Grid(f"System calls inside, ns, median (minimum), by a {part['program']}", ("", *calls), rows)
 
 
-def targets(lines: list[dict[str, Any]]) -> Table:
-    """Make the table of targets."""
-    table = _table("Targets", "", "median", "by minima", "limit", "target")
-    for line in lines:
-        numbers = (f"{line[key]:.2f} {line['unit']}" for key in ("median", "by_minima", "limit"))
-        table.add_row(line["what"], *numbers, "held" if line["held"] else "MISSED")
-    return table
+def script(part: Mapping[str, Any]) -> Grid:
+    """Make the table of scripts."""
+    rows = []
+    for way in (scripts.UNJAILED, scripts.WARM_PYTHON, scripts.WARM_RUN):
+        found = [row["ways"].get(way) for row in part["rows"]]
+        rows.append((way, *(f"{one['p50']:.1f} ({one['p90']:.1f})" if one else NONE for one in found)))
+    return Grid("Start of a Python script, ms, p50 (p90)", ("", *(row["name"] for row in part["rows"])), rows)
+
+
+def mounts(part: Mapping[str, Any]) -> Grid:
+    """Make the table of starts by the number of mounts."""
+    names = list(part["points"][0]["p50"]) if part["points"] else []
+    rows = [(name, *(f"{point['p50'][name]:.1f}" for point in part["points"])) for name in names]
+    return Grid(
+        "Start by the mounts of the host, ms, p50", ("mounts", *(str(point["mounts"]) for point in part["points"])), rows
+    )
+
+
+def past_runs(part: Mapping[str, Any]) -> Grid:
+    """Make the table of what past runs leave."""
+    rows = [
+        (
+            f"{row['name']}, after {point['runs']} runs",
+            f"{point['p50']:.2f}",
+            f"{point['plain_p50']:.2f}",
+            *(str(point[key]) for key in ("processes", "descriptors", "cgroups")),
+            f"{point['memory_bytes'] / goals.MB:.1f}",
+        )
+        for row in part["rows"]
+        for point in row["points"]
+    ]
+    columns = ("", "run, ms", "plain process, ms", "processes", "descriptors", "cgroups", "memory, MB (RSS)")
+    return Grid("Past runs: the program, its launcher and all below", columns, rows)
+
+
+def accuracy(part: Mapping[str, Any]) -> Grid:
+    """Make the table of errors."""
+    rows = [
+        (
+            f"{part['seconds']:.0f} s and {part['megabytes']} MiB, {row['name']}",
+            *(f"{row[what]['median']:+.2f} % ({row[what]['worst']:+.2f} %)" for what in ("cpu", "memory")),
+        )
+        for row in part["rows"]
+    ]
+    return Grid("Reported against known, median (worst)", ("", "CPU time", "peak memory"), rows)
+
+
+def launcher(part: Mapping[str, Any]) -> Grid:
+    """Make the table of a cold launcher's parts."""
+    title = f"One cold run of the launcher, ms; {part['modules_imported']} modules imported"
+    rows = [(row["name"], f"{row['median']:.2f}", f"{row['min']:.2f}", str(row["count"])) for row in part["launcher"]]
+    rows.append(("sum of the medians", f"{part['launcher_total']:.2f}", "", ""))
+    return Grid(title, ("", "median", "min", "times"), rows)
+
+
+def child(part: Mapping[str, Any]) -> Grid:
+    """Make the table of the child's dearest steps."""
+    dear, others = part["child"][:DEAREST], part["child"][DEAREST:]
+    rows = [(row["name"], row["side"], f"{row['median']:.2f}", f"{row['min']:.2f}", str(row["count"])) for row in dear]
+    rest = {key: sum(row[key] for row in others) for key in ("median", "min", "count")}
+    rows.append(("all others", "", f"{rest['median']:.2f}", f"{rest['min']:.2f}", str(rest["count"])))
+    return Grid("Steps of the child, while the launcher waits, ms", ("", "side", "median", "min", "times"), rows, left=2)
+
+
+def goal_table(record: Mapping[str, Any]) -> Grid:
+    """Make the table of the goals of every row that was measured."""
+    rows = []
+    for line in goals.lines(record):
+        if line["row"] not in record:
+            continue
+        unit = f" {line['unit']}".rstrip()
+        measured = NONE if line["measured"] is None else f"{line['measured']:.2f}{unit}"
+        reached = {None: NONE, True: "yes", False: "no"}[line["reached"]]
+        rows.append((line["figure"], measured, f"{line['sense']} {line['goal']:g}{unit}", reached))
+    return Grid("Goals", ("figure", "measured", "goal", "reached"), rows)
+
+
+PARTS: dict[str, tuple[Callable[[Mapping[str, Any]], Grid], ...]] = {
+    "start": (start,),
+    "throughput": (throughput,),
+    "alive": (alive,),
+    "scripts": (script,),
+    "mounts": (mounts,),
+    "past_runs": (past_runs,),
+    "accuracy": (accuracy,),
+    "inside": (inside,),
+    "steps": (launcher, child),
+}

@@ -1,82 +1,44 @@
-"""Time commands in turns (A B C A B C ...), and say what their times were. Milliseconds everywhere."""
+"""What times come to: percentiles. Milliseconds everywhere."""
 
 from __future__ import annotations
 
-import os
+import random
 import statistics
-import subprocess
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 
-@dataclass(frozen=True)
-class Contestant:
-    """A command to time. `shown` is how people would type it; `prepare` runs before each start, untimed."""
-
-    name: str
-    argv: list[str]
-    shown: str
-    environment: Mapping[str, str]
-    prepare: Callable[[], object] | None = None
-
-
-@dataclass
-class Times:
-    """The wall and the CPU time of each start, and what they come to."""
-
-    wall: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-
-    def summary(self) -> dict[str, float]:
-        return {**summary(self.wall), "cpu_median": round(statistics.median(self.cpu), 3), "runs": len(self.wall)}
+def percentile(values: Sequence[float], percent: int) -> float:
+    """Return the smallest value that at least so many per cent of all do not exceed (nearest rank)."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
 def summary(values: Sequence[float]) -> dict[str, float]:
-    """Return the median, the 90th percentile and the minimum."""
-    ordered = sorted(values)
+    """Return p50 (the median), p90, p99, the minimum, and how many there are."""
     return {
-        "median": round(statistics.median(ordered), 3),
-        "p90": round(ordered[max(0, -(-len(ordered) * 9 // 10) - 1)], 3),
-        "min": round(ordered[0], 3),
+        "p50": round(statistics.median(values), 3),
+        "p90": round(percentile(values, 90), 3),
+        "p99": round(percentile(values, 99), 3),
+        "min": round(min(values), 3),
+        "runs": len(values),
     }
 
 
-def check(contestant: Contestant) -> None:
-    """Run a command once, which also fills caches. Raises SystemExit with its words where it fails."""
-    done = subprocess.run(contestant.argv, env=contestant.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"benchmarks: error: {contestant.shown}: status {done.returncode}: {done.stderr.strip()}")
+def shuffled(names: Sequence[str], rounds: int) -> Iterator[str]:
+    """Yield all names once in each round, in an order of its own, always the same ones: nobody always follows the same."""
+    order = random.Random(1)
+    for _ in range(rounds):
+        yield from order.sample(names, len(names))
 
 
-def once(contestant: Contestant, null: int) -> tuple[float, float]:
-    """Start a command with its standard streams on `null`, wait for it, and return its wall and CPU time."""
-    if contestant.prepare:
-        contestant.prepare()
-    streams = [(os.POSIX_SPAWN_DUP2, null, number) for number in (0, 1, 2)]
-    begin = time.perf_counter()
-    pid = os.posix_spawn(contestant.argv[0], contestant.argv, contestant.environment, file_actions=streams)
-    _, status, usage = os.wait4(pid, 0)
-    wall = time.perf_counter() - begin
-    if status:
-        raise SystemExit(f"benchmarks: error: {contestant.shown}: status {os.waitstatus_to_exitcode(status)}")
-    return wall * 1e3, (usage.ru_utime + usage.ru_stime) * 1e3
-
-
-def in_turns(contestants: Sequence[Contestant], runs: int) -> dict[str, Times]:
-    """Time all of them `runs` times. Each round begins with the next one, so that nobody always follows the same."""
-    found = {contestant.name: Times() for contestant in contestants}
-    for contestant in contestants:
-        check(contestant)
-    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    for number in range(runs):
-        first = number % len(contestants)
-        for contestant in (*contestants[first:], *contestants[:first]):
-            wall, cpu = once(contestant, null)
-            found[contestant.name].wall.append(wall)
-            found[contestant.name].cpu.append(cpu)
-    os.close(null)
+def in_turns(calls: Mapping[str, Callable[[], float]], rounds: int, pause_s: float) -> dict[str, list[float]]:
+    """Make every call once in each round, a pause before each: what one leaves to be done is not charged to the next."""
+    found: dict[str, list[float]] = {name: [] for name in calls}
+    for name in shuffled(list(calls), rounds):
+        time.sleep(pause_s)
+        found[name].append(calls[name]())
     return found

@@ -1,0 +1,67 @@
+"""Start of a small Python script: jailed by a warm interpreter, jailed by a warm launcher, and not jailed at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.common import say
+from benchmarks.contestants import LAYERS, Contestant, jailpy, program
+from benchmarks.timing import summary
+
+if TYPE_CHECKING:
+    from benchmarks.stage import Stage
+
+WORDS = "start of a Python script"
+UNJAILED, WARM_PYTHON, WARM_RUN = "python3 script.py, not jailed", "Launcher.python(script)", "Launcher.run([python3, script])"
+TEN_LINES = """import collections
+import csv
+import io
+import json
+import re
+
+rows = csv.DictReader(io.StringIO("name,count\\nant,3\\nbee,4\\nant,5\\n"))
+total = collections.Counter()
+for row in rows:
+    total[re.sub("^a", "A", row["name"])] += int(row["count"])
+print(json.dumps(total, sort_keys=True))
+"""
+WITH_NUMPY = """import numpy
+
+print(int(numpy.arange(10).sum()))
+"""
+# name: (script, what it prints, what is loaded beforehand)
+SCRIPTS = {
+    "ten lines": (TEN_LINES, '{"Ant": 8, "bee": 4}\n', ["collections", "csv", "io", "json", "re"]),
+    "numpy": (WITH_NUMPY, "45\n", ["numpy"]),
+}
+
+
+def measure(stage: Stage) -> dict[str, Any]:
+    """Return the time of each way by script."""
+    found = []
+    for name, (text, output, preload) in SCRIPTS.items():
+        say(f"script: {name}")
+        where = "numpy" if "numpy" in preload else "jailpy"
+        with stage.noting(f"script with {name}"):
+            entries = _ways(stage, name, text, where, preload, output)
+            times = stage.times(entries, stage.amounts.scripts)
+            ways = {entry.shown: summary(times[entry.name]) for entry in entries if entry.name in times}
+            found.append({"name": name, "ways": ways})
+    return {"unit": "ms", "rows": found}
+
+
+def _ways(stage: Stage, name: str, text: str, where: str, preload: list[str], output: str) -> list[Contestant]:
+    """Return the ways, the unjailed one first: it leaves the bytecode of what it imports. Raises UnavailableError."""
+    python = stage.environments.get(where).python
+    path = f"{stage.scratch}/script-{name.replace(' ', '-')}.py"
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+    shown = {"ro": [path], "runtime": ["caller-python", "blas"]}
+    warm = {"way": "python", "launcher_options": {}, "script": path, "options": {"preload": preload}}
+    entries = [
+        program("", [[python, path]], UNJAILED, where=where),
+        Contestant("", where, warm, WARM_PYTHON, LAYERS),
+    ]
+    jailed = jailpy("", [python, path], where, **shown)
+    entries.append(Contestant("", where, jailed.call, WARM_RUN, LAYERS))
+    return [Contestant(f"{entry.shown}, {name}", where, entry.call, entry.shown, entry.confines, output) for entry in entries]

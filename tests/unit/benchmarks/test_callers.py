@@ -1,0 +1,148 @@
+"""The processes that make the calls, and what is measured in them."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from benchmarks import accuracy, alive, calls, contestants, payloads, processes, remote, throughput
+from benchmarks.common import FailedError, UnavailableError
+
+TRUE = {"way": "subprocess", "commands": [["/usr/bin/true"]]}
+FALSE = {"way": "subprocess", "commands": [["/usr/bin/false"]]}
+
+
+@pytest.fixture
+def caller():
+    with remote.Remote(sys.executable, dict(os.environ)) as found:
+        yield found
+
+
+def test_a_failure_crosses_and_the_caller_goes_on(caller):
+    with pytest.raises(FailedError, match="/usr/bin/false: status 1"):
+        caller.call("calls:ready", name="false", call=FALSE)
+    caller.call("calls:ready", name="true", call=TRUE)
+    assert caller.call("calls:once", name="true") > 0
+
+
+def test_what_is_unavailable_crosses(monkeypatch):
+    def unavailable(name):
+        raise UnavailableError(f"no {name}")
+
+    monkeypatch.setattr(calls, "once", unavailable)
+    assert remote._answer("calls:once", {"name": "x"}) == ("unavailable", "no x")
+    assert remote._ERRORS["unavailable"] is UnavailableError
+
+
+def test_what_a_program_prints_is_no_answer(caller):
+    noisy = {"way": "subprocess", "commands": [["/bin/sh", "-c", "echo '[\"result\", 1]'; echo noise >&2"]]}
+    assert caller.call("calls:output", call=noisy) == '["result", 1]\n'
+    assert caller.call("calls:hello") is None
+
+
+def test_a_caller_that_dies_is_noticed(caller):
+    caller._process.kill()
+    with pytest.raises(FailedError, match="has ended"):
+        caller.call("calls:hello")
+
+
+def test_another_output_than_expected_is_no_result():
+    echo = {"way": "subprocess", "commands": [["/bin/echo", "7"]]}
+    calls.ready("echo", echo, "7\n")
+    with pytest.raises(FailedError, match="expected '8"):
+        calls.ready("echo", echo, "8\n")
+
+
+def test_a_call_is_timed():
+    calls.ready("sleep", {"way": "subprocess", "commands": [["/bin/sleep", "0.02"], ["/bin/sleep", "0.03"]]})
+    assert min(calls.times("sleep", 2)) >= 50
+
+
+def test_throughput_counts_runs():
+    sleeper = {"way": "subprocess", "commands": [["/bin/sleep", "0.1"]]}
+    one, four = (throughput.parallel(sleeper, workers, 0.5) for workers in (1, 4))
+    assert 2 < one <= 10
+    assert four > 2 * one
+    with pytest.raises(FailedError, match="status 1"):
+        throughput.parallel(FALSE, 2, 0.2)
+
+
+def test_a_family():
+    before = processes.held()
+    child = subprocess.Popen(["/bin/sh", "-c", "sleep 60 & wait"], stdout=subprocess.PIPE)
+    deadline = time.monotonic() + 5
+    while len(processes.family(child.pid)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    family = processes.family(child.pid)
+    try:
+        held = processes.held()
+        assert len(family) == 2
+        assert held["processes"] >= before["processes"] + 2
+        assert held["descriptors"] > before["descriptors"]
+        assert held["memory_bytes"] > before["memory_bytes"]
+        assert 0 < processes.pss(child.pid) <= processes.rss(child.pid)
+    finally:
+        for pid in family:
+            os.kill(pid, 9)
+        child.wait()
+        child.stdout.close()
+    assert processes.pss(child.pid) == 0
+
+
+def test_cgroups_of_this_family_and_of_the_dead(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "CGROUPS", str(tmp_path))
+    ended = subprocess.Popen(["/usr/bin/true"])
+    ended.wait()
+    for name in (
+        f"jailpy-{os.getpid()}-1-2-3",
+        f"jailpy-{ended.pid}-1-2-3",
+        f"jailpy-{os.getppid()}-1-2-3",
+        "jailpy-1000",
+        "other",
+    ):
+        (tmp_path / "memory" / name).mkdir(parents=True)
+    assert processes.cgroups([os.getpid()]) == 2
+
+
+def test_a_crowd_is_measured_and_killed():
+    call = contestants.program("sh", [alive.SLEEPER], "sh").call
+    found = alive.crowd(call, 3)
+    assert found["processes"] == 1
+    assert 0 < found["pss_mb"] < 10
+    assert 0 < found["seconds"] < 10
+    with pytest.raises(FailedError, match="before it wrote"):
+        alive.crowd(TRUE, 1)
+
+
+def test_errors_in_per_cent():
+    assert accuracy.off(1.03, 1.0) == pytest.approx(3.0)
+    assert accuracy.off(0.5, 1.0) == -50
+    assert accuracy._row([-4.0, 1.0, 2.0]) == {"median": 1.0, "worst": -4.0}
+
+
+@pytest.mark.parametrize("kind", [payloads.C, payloads.SCRIPT])
+def test_the_workload_knows_what_it_used(tmp_path, monkeypatch, need_tool, kind):
+    if kind == payloads.SCRIPT:
+        monkeypatch.setattr(payloads.shutil, "which", lambda name: None)
+        monkeypatch.setattr(payloads.sys, "executable", "/usr/bin/python3")
+    else:
+        need_tool("gcc")
+    path = str(tmp_path / "workload")
+    assert payloads.build(path, accuracy.SOURCE, accuracy.SCRIPT) == kind
+    begin = os.times()
+    done = subprocess.run([path, "0.2", str(20 << 20), "2"], capture_output=True, text=True, check=True)
+    end = os.times()
+    seconds, touched = map(float, done.stdout.strip("[]\n").split(","))
+    waited = end.children_user + end.children_system - begin.children_user - begin.children_system
+    assert seconds == pytest.approx(waited, abs=0.05)
+    assert 0.2 <= seconds < 0.5
+    assert 20 << 20 <= touched < 40 << 20
+
+
+def test_no_compiler_and_no_python_that_a_jail_sees(monkeypatch, tmp_path):
+    monkeypatch.setattr(payloads.shutil, "which", lambda name: None)
+    monkeypatch.setattr(payloads.sys, "executable", "/opt/python3")
+    with pytest.raises(UnavailableError, match="gcc"):
+        payloads.build(str(tmp_path / "x"), "", "")
