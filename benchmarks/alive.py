@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import contestants, peers, processes
 from benchmarks.calls import launcher
-from benchmarks.common import FailedError, say
+from benchmarks.common import FailedError, UnavailableError, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,8 +44,8 @@ def measure(stage: Stage) -> dict[str, Any]:
     return {"count": count, "rows": rows, "pool": pool}
 
 
-def crowd(call: Mapping[str, Any], count: int) -> dict[str, float]:
-    """Start so many, wait until each has written, measure, kill them."""
+def crowd(call: Mapping[str, Any], count: int) -> dict[str, float | None]:
+    """Start so many, wait until each has written, measure, kill them. Memory is None where it may not be read."""
     before = processes.total_pss()
     begin = time.perf_counter()
     jails = [_start(call) for _ in range(count)]
@@ -57,7 +57,7 @@ def crowd(call: Mapping[str, Any], count: int) -> dict[str, float]:
         started = len(processes.family(os.getpid())) - 1
         return {
             "seconds": round(seconds, 3),
-            "pss_mb": round((processes.total_pss() - before) / count / MB, 3),
+            "pss_mb": _memory(before, count),
             "processes": round(started / count, 2),
         }
     finally:
@@ -66,6 +66,13 @@ def crowd(call: Mapping[str, Any], count: int) -> dict[str, float]:
         for jail in jails:
             jail.wait()
             jail.stdout.close()
+
+
+def _memory(before: int, count: int) -> float | None:
+    try:
+        return round((processes.total_pss() - before) / count / MB, 3)
+    except UnavailableError:
+        return None
 
 
 def _start(call: Mapping[str, Any]) -> Any:
@@ -90,8 +97,8 @@ def in_pool(few: int, many: int) -> dict[str, float]:
 
 def _pool(size: int) -> dict[str, int]:
     """Make a pool, use it once, wait until nothing changes any more, and measure."""
-    found = launcher({"pool": size})
     before = processes.total_pss()
+    found = launcher({"pool": size})
     found.run(["/usr/bin/true"])
     deadline, since, last = time.monotonic() + _PATIENCE_S, time.monotonic(), 0
     while time.monotonic() - since < _STABLE_S:

@@ -68,15 +68,16 @@ def make(call: Mapping[str, Any]) -> Run:
 
 def launcher(options: Mapping[str, Any]) -> Any:
     """Return the launcher with these options, one for the whole process. Raises UnavailableError."""
-    import inspect
-
     import jailpy
 
-    if "pool" in options and "pool" not in inspect.signature(jailpy.Launcher).parameters:
-        raise UnavailableError("this JailPy has no Launcher(pool=...)")
     key = json.dumps(options, sort_keys=True)
     if key not in _launchers:
-        _launchers[key] = jailpy.Launcher(**options)
+        try:
+            _launchers[key] = jailpy.Launcher(**options)
+        except jailpy.UsageError as error:
+            if "there is none of this name" not in str(error):
+                raise FailedError(f"jailpy: {error}") from error
+            raise UnavailableError(f"this JailPy's Launcher has not the option {' '.join(options)}") from None
     return _launchers[key]
 
 

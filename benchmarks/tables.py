@@ -70,13 +70,17 @@ def throughput(part: Mapping[str, Any]) -> Grid:
 def alive(part: Mapping[str, Any]) -> Grid:
     """Make the table of many jails at once."""
     rows = [
-        (f"{row['name']}, {part['count']} alive", f"{row['seconds']:.2f}", f"{row['pss_mb']:.2f}", f"{row['processes']:.1f}")
+        (f"{row['name']}, {part['count']} alive", f"{row['seconds']:.2f}", _mb(row["pss_mb"]), f"{row['processes']:.1f}")
         for row in part["rows"]
     ]
     if part["pool"]:
         pool = part["pool"]
-        rows.append(("idle in a pool", "", f"{pool['pss_mb']:.2f}", f"{pool['processes']:.1f}"))
+        rows.append(("idle in a pool", "", _mb(pool["pss_mb"]), f"{pool['processes']:.1f}"))
     return Grid("Many alive at once", ("", "all started, s", "memory of one, MB (PSS)", "processes of one"), rows)
+
+
+def _mb(value: float | None) -> str:
+    return NONE if value is None else f"{value:.2f}"
 
 
 def inside(part: Mapping[str, Any]) -> Grid:

@@ -48,6 +48,75 @@ def test_a_caller_that_dies_is_noticed(caller):
         caller.call("calls:hello")
 
 
+class Done:
+    """A run that ended well."""
+
+    verdict, returncode, stderr = "ok", 0, b""
+
+    def __init__(self, words):
+        self.stdout = " ".join(words).encode()
+
+
+class Launcher:
+    """A launcher whose pool is so many processes that sleep."""
+
+    def __init__(self, pool=0):
+        self.sleepers = [subprocess.Popen(["/bin/sleep", "60"]) for _ in range(pool)]
+
+    def run(self, argv, **options):
+        return Done([*argv, *options])
+
+    def python(self, script, preload):
+        return Done([script, *preload])
+
+    def close(self):
+        for sleeper in self.sleepers:
+            sleeper.kill()
+            sleeper.wait()
+
+
+@pytest.fixture
+def made_up(monkeypatch):
+    """A JailPy that has everything."""
+    import jailpy
+
+    monkeypatch.setattr(jailpy, "Launcher", Launcher)
+    monkeypatch.setattr(calls, "_launchers", {})
+    yield
+    for launcher in calls._launchers.values():
+        launcher.close()
+
+
+def test_a_pool_and_a_warm_python_are_used_where_they_are(made_up):
+    pooled = contestants.jailpy(contestants.POOLED, ["x"], wall="1s").call
+    assert calls.output(pooled) == "x wall"
+    assert len(calls.launcher({"pool": contestants.POOL}).sleepers) == contestants.POOL
+    warm = {"way": "python", "launcher_options": {}, "script": "s.py", "options": {"preload": ["numpy"]}}
+    assert calls.output(warm) == "s.py numpy"
+
+
+def test_a_jail_in_a_pool_is_measured(made_up):
+    found = alive.in_pool(1, 4)
+    assert found["processes"] == 1
+    assert 0 < found["pss_mb"] < 2
+
+
+def test_an_option_that_this_jailpy_has_not_is_unavailable():
+    with pytest.raises(UnavailableError, match="no_such_option"):
+        calls.launcher({"no_such_option": 1})
+
+
+def test_a_method_that_this_jailpy_has_not_is_unavailable(monkeypatch):
+    monkeypatch.setattr(calls, "_launchers", {"{}": object()})
+    with pytest.raises(UnavailableError, match=r"Launcher\.python"):
+        calls.make({"way": "python", "launcher_options": {}, "script": "s.py", "options": {}})
+
+
+def test_an_option_that_cannot_be_used_is_a_failure():
+    with pytest.raises(FailedError, match="wall and timeout"):
+        calls.launcher({"wall": 1, "timeout": 1})
+
+
 def test_another_output_than_expected_is_no_result():
     echo = {"way": "subprocess", "commands": [["/bin/echo", "7"]]}
     calls.ready("echo", echo, "7\n")
