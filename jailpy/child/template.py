@@ -75,11 +75,20 @@ def _obey(control: _socket.socket, programs: dict[int, Program], wipe: tuple[int
     number, *words = marshal.loads(message[1:])  # noqa: S302 - from the launcher
     if message[:1] == LEARN:
         programs[number] = _program(held[0])
-    else:
-        _clone(control, programs[number], words, held, wipe)
-    for descriptor in held:
-        os.close(descriptor)
+        _close(held)
+        return True
+    pid, pidfd = _clone(control, programs[number], words, held, wipe)
+    # Before the answer: the run may be over before this process goes on, and its channel's end is to be seen by then.
+    _close(held)
+    answer = [pidfd] if pidfd >= 0 else []
+    rights.send(control, pid.to_bytes(8, "little", signed=True), answer)
+    _close(answer)
     return True
+
+
+def _close(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _program(body: int) -> Program:
@@ -88,18 +97,18 @@ def _program(body: int) -> Program:
     return applying.Program([(at, _KINDS[name](*values)) for at, name, values in plain])
 
 
-def _clone(control: _socket.socket, program: Program, words: list[Any], held: list[int], wipe: tuple[int, int]) -> None:
-    """Clone init for one run, and send its pid and pidfd, or minus the errno."""
+def _clone(
+    control: _socket.socket, program: Program, words: list[Any], held: list[int], wipe: tuple[int, int]
+) -> tuple[int, int]:
+    """Clone init for one run; return its pid and pidfd, or minus the errno and -1."""
     flags, cgroup, slots = words
     try:
         pid, pidfd = process.clone3(flags | process.CLONE_PARENT, exit_signal=0, cgroup=held[-1] if cgroup else None)
     except OSError as error:
-        pid, pidfd = -(error.errno or 1), -1
+        return -(error.errno or 1), -1
     if pid == 0:
         _be_init(control, program, held[:-1] if cgroup else held, slots, wipe)
-    answer = [pidfd] if pidfd >= 0 else []
-    rights.send(control, pid.to_bytes(8, "little", signed=True), answer)
-    held += answer
+    return pid, pidfd
 
 
 def _be_init(control: _socket.socket, program: Program, held: list[int], slots: list[int], wipe: tuple[int, int]) -> None:
