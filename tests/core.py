@@ -11,6 +11,7 @@ import time
 import types
 
 PYTHON = "/usr/bin/python3"
+KERNEL = tuple(map(int, os.uname().release.split(".")[:2]))
 PATIENCE = float(os.environ.get("JAILPY_TEST_PATIENCE", "1"))  # tests that wait for something wait so much longer
 
 

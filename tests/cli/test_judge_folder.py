@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+from tests.core import PATIENCE
+
 FOLDER = os.path.join(os.path.dirname(__file__), "..", "..", "examples", "judge-folder")
 PROGRAMS = sorted(os.listdir(os.path.join(FOLDER, "programs")))
 TOOLS = {".py": "python3", ".sh": "bash", ".pl": "perl", ".js": "node", ".c": "gcc", ".cpp": "g++"}
@@ -25,9 +27,10 @@ def expected(name):
 
 
 def judge(jailpy, *paths):
+    times = {"JUDGE_CPU": f"{2 * PATIENCE}s", "JUDGE_WALL": f"{15 * PATIENCE}s"}
     return subprocess.run(
         [sys.executable, os.path.join(FOLDER, "judge"), *paths],
-        env={**os.environ, "JAILPY": jailpy},
+        env={**os.environ, "JAILPY": jailpy, **times},
         capture_output=True,
         text=True,
         timeout=100,

@@ -9,12 +9,11 @@ import subprocess
 
 import pytest
 
-from tests.core import PYTHON, execute
+from tests.core import KERNEL, PYTHON, execute
 from tests.kernel.test_filesystem import out, read, refusal, tree_of
 
 pytestmark = pytest.mark.root
 ALICE = (4711, 4712)
-KERNEL = tuple(map(int, os.uname().release.split(".")[:2]))
 
 
 @pytest.fixture
