@@ -110,9 +110,14 @@ def _show(tree: Tree, context: Context, source: Source) -> None:
 
 
 def _copy(tree: Tree, context: Context, source: Source) -> None:
-    """Copy a source into the jail: straight to its place where that is the jail's own, else aside, and show the copy."""
+    """Copy a source into the jail: straight to its place where that is the jail's own, else aside, and show the copy.
+
+    A folder of `cow` is a mount in any case, as an overlay would be: it covers what is there.
+    """
     slot = open_source(tree, context, source.path, SHOWN, source.owner)
-    if tree.places.get(source.destination) == PRIVATE or tree.around(source.destination) in (PRIVATE, COW):
+    straight = source.mode == "put" or source.kind == "file"
+    own = tree.places.get(source.destination) == PRIVATE or tree.around(source.destination) in (PRIVATE, COW)
+    if straight and own:
         tree.copy(slot, source.path, source.destination)
         return
     aside = f"{steps.DISK}/copy{slot}"

@@ -13,10 +13,10 @@ import time
 
 import pytest
 
-from tests.core import PYTHON, execute
+from tests.core import PATIENCE, PYTHON, execute
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SLOW = ("--wall", "60", "--cpu", "60")
+SLOW = ("--wall", f"{60 * PATIENCE}", "--cpu", f"{60 * PATIENCE}")
 
 
 @pytest.fixture
@@ -322,6 +322,18 @@ def test_cow_without_user_xattrs_on_tmpfs_is_a_bounded_copy(here):
     output, _ = driven(here, ["/bin/sh", "-c", script], {"filesystem.cow": ["data:/c"]}, tmpfs_user_xattr=False)
     assert "of the host" in output
     assert "/c rw,nosuid,nodev,noexec" in output
+
+
+def test_what_lies_in_a_copy_is_the_same_with_and_without_overlays(here):
+    (here / "inner").mkdir()
+    (here / "inner" / "i").write_text("inner\n")
+    for able in (True, False):
+        shown = {"filesystem.cow": ["data", "inner:/work/data/sub"]}
+        output, _ = driven(here, ["/bin/ls", "data", "data/sub"], shown, tmpfs_user_xattr=able)
+        assert output.split() == ["data:", "f", "sub", "data/sub:", "i"]
+        put = [("one.txt", "/work/data/sub/new")]
+        output, _ = driven(here, ["/bin/ls", "data/sub"], {"filesystem.cow": ["data"]}, put, tmpfs_user_xattr=able)
+        assert output.split() == ["g", "new"]
 
 
 def test_a_copy_that_does_not_fit_is_refused(sh, here):

@@ -78,7 +78,10 @@ def test_cow_by_overlay_and_by_copy(here, mount_steps):
     assert find(steps, mounts.CopyTree) == []
     steps = mount_steps({"filesystem.cow": ["data"]}, tmpfs_user_xattr=False)
     assert find(steps, mounts.NewOverlay) == []
-    assert one(steps, mounts.CopyTree).path == "work/data"
+    copy = one(steps, mounts.CopyTree)
+    assert copy.path.startswith(f"{mounts.DISK}/")
+    assert one(steps, mounts.TakeFolder, path=copy.path).attributes == NOSUID | NODEV | NOEXEC
+    assert one(steps, mounts.Attach, path="work/data")
 
 
 def test_a_file_is_copied_into_its_place(here, mount_steps):
