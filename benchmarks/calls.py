@@ -117,7 +117,8 @@ def _checked(function: Callable[..., Any], what: object, options: Mapping[str, A
         except jailpy.JailPyError as error:
             raise FailedError(f"jailpy: {error}") from error
         if done.verdict != "ok":
-            raise FailedError(f"jailpy: {done.verdict}, status {done.returncode}: {last_line(done.stderr)}")
+            words = "; ".join([*done.report()["notes"], last_line(done.stderr)])
+            raise FailedError(f"jailpy: {done.verdict}, status {done.returncode}: {words}")
         return bytes(done.stdout)
 
     return run

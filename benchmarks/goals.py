@@ -73,7 +73,7 @@ def _over_python(record: Mapping[str, Any]) -> float | None:
 
 def _two_at_a_time(record: Mapping[str, Any]) -> float | None:
     rows = (row(record, "throughput", name) for name in (WARM, BUBBLEWRAP))
-    return _ratio(*(found["rates"]["2"] if found else None for found in rows))
+    return _ratio(*(found["rates"].get("2") if found else None for found in rows))
 
 
 def _script(name: str) -> Callable[[Mapping[str, Any]], float | None]:

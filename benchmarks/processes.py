@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from benchmarks.common import UnavailableError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 CGROUPS = "/sys/fs/cgroup"
+_seen: set[int] = set()
 
 
 def family(pid: int) -> list[int]:
@@ -60,24 +65,23 @@ def descriptors(pid: int) -> int:
         raise UnavailableError("/proc/PID/fd of a jail's processes is readable for root only") from None
 
 
-def cgroups(pids: list[int]) -> int:
-    """Count the groups that JailPy made for launchers among these processes, and for launchers that are dead."""
-    count = 0
-    for _, folders, _ in os.walk(CGROUPS):
-        for name in folders:
-            parts = name.split("-")
-            if parts[0] == "jailpy" and len(parts) == 5 and parts[1].isdecimal():
-                count += int(parts[1]) in pids or not os.path.exists(f"/proc/{parts[1]}")
-    return count
+def cgroups(pids: Iterable[int]) -> int:
+    """Count the groups that JailPy made for runs of these processes, which their names begin with."""
+    prefixes = tuple(f"jailpy-{pid}-" for pid in pids)
+    return sum(name.startswith(prefixes) for _, folders, _ in os.walk(CGROUPS) for name in folders)
 
 
 def held() -> dict[str, int]:
-    """Return what this process and everything below it hold. Raises UnavailableError."""
+    """Return what this process and everything below it hold; groups also of those that were here at an earlier look.
+
+    Raises UnavailableError.
+    """
     pids = family(os.getpid())
+    _seen.update(pids)
     return {
         "processes": len(pids),
         "descriptors": sum(map(descriptors, pids)),
-        "cgroups": cgroups(pids),
+        "cgroups": cgroups(_seen),
         "memory_bytes": sum(map(rss, pids)),
     }
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import goals, scripts
+from benchmarks.throughput import WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -62,8 +63,11 @@ def start(part: Mapping[str, Any]) -> Grid:
 
 def throughput(part: Mapping[str, Any]) -> Grid:
     """Make the table of throughput."""
-    workers = list(part["rows"][0]["rates"]) if part["rows"] else []
-    rows = [(row["name"], *(f"{row['rates'][number]:.0f}" for number in workers)) for row in part["rows"]]
+    workers = list(map(str, WORKERS))
+    rows = [
+        (row["name"], *(f"{row['rates'][number]:.0f}" if number in row["rates"] else NONE for number in workers))
+        for row in part["rows"]
+    ]
     return Grid("Runs of /usr/bin/true in a second", ("at a time", *workers), rows)
 
 

@@ -43,10 +43,11 @@ def measure(stage: Stage) -> dict[str, Any]:
         say(f"throughput of {workers} at a time")
         for name in shuffled(list(found), amounts.parallel_rounds):
             caller, call = stage.caller(entries[name].where), entries[name].call
-            rate = caller.call("throughput:parallel", call=call, workers=workers, seconds=amounts.parallel_s)
-            found[name][workers].append(rate)
+            with stage.noting(f"{name}, {workers} at a time"):
+                rate = caller.call("throughput:parallel", call=call, workers=workers, seconds=amounts.parallel_s)
+                found[name][workers].append(rate)
     rows = [
-        {"name": name, "rates": {str(workers): round(statistics.median(rates), 1) for workers, rates in by.items()}}
+        {"name": name, "rates": {str(workers): round(statistics.median(rates), 1) for workers, rates in by.items() if rates}}
         for name, by in found.items()
     ]
     return {"unit": "runs/s", "rounds": amounts.parallel_rounds, "seconds": amounts.parallel_s, "rows": rows}

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from benchmarks import accuracy, alive, calls, contestants, payloads, processes, remote, throughput
+from benchmarks import accuracy, alive, calls, contestants, payloads, processes, remote, tables, throughput
 from benchmarks.common import FailedError, UnavailableError
 
 TRUE = {"way": "subprocess", "commands": [["/usr/bin/true"]]}
@@ -160,19 +160,24 @@ def test_a_family():
     assert processes.pss(child.pid) == 0
 
 
-def test_cgroups_of_this_family_and_of_the_dead(tmp_path, monkeypatch):
+def test_cgroups_of_a_family_also_of_those_that_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(processes, "CGROUPS", str(tmp_path))
-    ended = subprocess.Popen(["/usr/bin/true"])
-    ended.wait()
+    monkeypatch.setattr(processes, "_seen", set())
+    child = subprocess.Popen(["/bin/sleep", "60"])
     for name in (
+        f"jailpy-{child.pid}-1-2-3",
         f"jailpy-{os.getpid()}-1-2-3",
-        f"jailpy-{ended.pid}-1-2-3",
         f"jailpy-{os.getppid()}-1-2-3",
         "jailpy-1000",
         "other",
     ):
         (tmp_path / "memory" / name).mkdir(parents=True)
-    assert processes.cgroups([os.getpid()]) == 2
+    try:
+        assert processes.held()["cgroups"] == 2
+    finally:
+        child.kill()
+        child.wait()
+    assert processes.held()["cgroups"] == 2
 
 
 def test_a_crowd_is_measured_and_killed():
@@ -215,3 +220,25 @@ def test_no_compiler_and_no_python_that_a_jail_sees(monkeypatch, tmp_path):
     monkeypatch.setattr(payloads.sys, "executable", "/opt/python3")
     with pytest.raises(UnavailableError, match="gcc"):
         payloads.build(str(tmp_path / "x"), "", "")
+
+
+def test_who_fails_under_load_is_named_and_the_others_are_measured(stage, monkeypatch):
+    def parallel(call, workers, seconds):
+        if workers == 4 and call["way"] == "launcher":
+            raise FailedError("broken")
+        return 7.0
+
+    class Caller:
+        def call(self, function, **arguments):
+            return parallel(**arguments)
+
+    monkeypatch.setattr(stage, "caller", lambda where: Caller())
+    found = {row["name"]: row["rates"] for row in throughput.measure(stage)["rows"]}
+    assert found["plain process"] == {"1": 7.0, "2": 7.0, "4": 7.0, "8": 7.0}
+    assert found["jailpy, warm"] == {"1": 7.0, "2": 7.0, "8": 7.0}
+    assert {"name": "jailpy, warm, 4 at a time", "why": "broken"} in stage.failed
+
+
+def test_rates_that_are_missing_say_so():
+    part = {"rows": [{"name": "x", "rates": {"1": 7.0, "8": 9.0}}]}
+    assert tables.throughput(part).rows == [("x", "7", "not measured", "not measured", "9")]
