@@ -16,11 +16,13 @@ from jailpy.profile.load import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jailpy.collector import Order
     from jailpy.host.facts import Entry, HostFacts
     from jailpy.host.fixes import Remedy
     from jailpy.host.sources import Source
-    from jailpy.launcher.cold import Jail, Way
+    from jailpy.launcher.cold import Jail
     from jailpy.profile.model import Profile
     from jailpy.profile.overrides import Override
     from jailpy.supervisor.outcome import Outcome
@@ -51,14 +53,18 @@ class Result(Frozen):
 
 def plan(request: Request, host: HostFacts | None = None) -> Plan:
     """Compile the plan of a request. Raises ProfileError, UsageError, HostError."""
+    return compiled(request, load(request.profile, request.overrides), host or facts.gather())
+
+
+def compiled(request: Request, profile: Profile, host: HostFacts) -> Plan:
+    """Compile the plan of a request for the profile that it names. Raises ProfileError, UsageError, HostError."""
     if not request.argv or not request.argv[0]:
         raise UsageError("command: none was given", ["jailpy exec -- COMMAND [ARG...]"])
-    profile = load(request.profile, request.overrides)
-    host = _looked_at(profile, host or facts.gather(), request.excused)
-    compiled = compile_plan(profile, host, _command(request, profile, host), request.excused)
-    if isinstance(compiled, Rejection):
-        raise compiled.error(_remedies(compiled, host))
-    return compiled
+    host = _looked_at(profile, host, request.excused)
+    found = compile_plan(profile, host, command_of(request, profile, host), request.excused)
+    if isinstance(found, Rejection):
+        raise found.error(_remedies(found, host))
+    return found
 
 
 def _looked_at(profile: Profile, host: HostFacts, excused: tuple[str, ...]) -> HostFacts:
@@ -90,7 +96,8 @@ def _remedies(rejection: Rejection, host: HostFacts) -> dict[str, Remedy]:
     return found
 
 
-def _command(request: Request, profile: Profile, host: HostFacts) -> Command:
+def command_of(request: Request, profile: Profile, host: HostFacts) -> Command:
+    """Look at what the request shows and copies, and return what to run. Raises UsageError."""
     filesystem = profile.filesystem
     asked = [
         (mode, show.source, show.destination)
@@ -106,7 +113,7 @@ def _command(request: Request, profile: Profile, host: HostFacts) -> Command:
     devices, without_device = _devices(profile, host, found, root)
     return Command(
         argv=request.argv,
-        environment=_environment(profile),
+        environment=environment_of(profile),
         sources=tuple(source for source in found if source.mode != "put"),
         put=tuple(source for source in found if source.mode == "put"),
         root=root,
@@ -140,7 +147,7 @@ def _cwd() -> str:
         return ""
 
 
-def _environment(profile: Profile) -> tuple[tuple[str, str], ...]:
+def environment_of(profile: Profile) -> tuple[tuple[str, str], ...]:
     """Return what the payload gets: the names passed on, then what the profile sets."""
     passed = {name: os.environ[name] for name in profile.environment.pass_ if name in os.environ}
     return tuple({**passed, **dict(profile.environment.set)}.items())
@@ -151,20 +158,19 @@ def run(
     get: tuple[tuple[str, str], ...],
     streams: tuple[int, int, int],
     signals: Interrupts | None = None,
-    way: Way | None = None,
+    begin: Callable[[], Jail] | None = None,
 ) -> Result:
     """Launch a plan, supervise it to its end, collect what was asked for. Raises LaunchError, HostError.
 
-    `signals` says who may end the run meanwhile: this process's own signals, where None is given. `way` starts and ends
-    init: a template, where the caller has one.
+    `signals` says who may end the run meanwhile: this process's own signals, where None is given. `begin` gives the jail
+    with the parked payload, where the caller has a way of its own to launch; the jail's plan is the run's then.
     """
-    from jailpy.launcher import cold
-
     started_at = now()
     orders = _orders(get)
     signals = signals or _own_signals(plan, streams)
     try:
-        jail = cold.launch(plan, _import_what_follows, way)
+        jail = begin() if begin else _launch(plan)
+        plan = jail.plan
         try:
             from jailpy.supervisor.run import supervise
 
@@ -183,6 +189,12 @@ def run(
         outcome = outcome.replace(notes=(*outcome.notes, f"cgroup: {jail.left}"), weakened=("cgroup",))
     report = record(plan, plan.command.argv, outcome, jail.verified, started_at, collected)
     return Result(plan, outcome, report, collected)
+
+
+def _launch(plan: Plan) -> Jail:
+    from jailpy.launcher import cold
+
+    return cold.launch(plan, _import_what_follows)
 
 
 def _own_signals(plan: Plan, streams: tuple[int, int, int]) -> Interrupts:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+
+from jailpy.kernel import NUMBERS, syscall
 
 
 def close_all_but(keep: tuple[int, ...]) -> None:
@@ -46,3 +49,10 @@ def read(path: str, limit: int = 1 << 20) -> str:
         return os.fsdecode(b"".join(parts))
     finally:
         os.close(descriptor)
+
+
+def entries(folder: int, size: int) -> bytes:
+    """Return the next entries of an open folder, as many as `size` bytes hold, raw. Raises OSError. See getdents64(2)."""
+    buffer = ctypes.create_string_buffer(size)
+    filled = syscall(NUMBERS["getdents64"], folder, buffer, size, what="getdents64")
+    return buffer.raw[:filled]

@@ -40,6 +40,12 @@ def open_mapped(step: MapSource) -> int:
     return tree
 
 
+def make_room(floor: int) -> None:
+    """Move what is kept here out of the descriptors below `floor`, which a run wants to hand on. Raises OSError."""
+    for owner, number in _namespaces.items():
+        _namespaces[owner] = files.above(number, floor)
+
+
 def _map(tree: int, step: MapSource) -> None:
     try:
         mount.mount_setattr(tree, 0, userns=_user_namespace(step.owner, step.outside))

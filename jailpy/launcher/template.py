@@ -195,15 +195,10 @@ def _command(plan: Plan) -> bytes:
     return marshal.dumps((found.candidates, found.argv, found.environment))
 
 
-def of(plan: Plan) -> Template | None:
-    """Return the template for a plan, made now where there is none; None for a plan that needs a cold launch.
-
-    That is one without namespaces, one that passes descriptors on, and one whose process limit rests on RLIMIT_NPROC alone
-    (which counts the template too).
-    """
-    if not _can_be_cloned(plan):
+def of(plan: Plan, key: bytes) -> Template | None:
+    """Return the template for a plan and its `key`, made now where there is none; None for a plan that needs a cold launch."""
+    if not key:
         return None
-    key = _key(plan)
     found = _templates.pop(key, None)
     if found and not found.is_alive():
         found.close()
@@ -233,8 +228,14 @@ def _can_be_cloned(plan: Plan) -> bool:
     return steps.CloneNamespaces in kinds and not plan.command.keep and plan.host.cgroups.has("pids")
 
 
-def _key(plan: Plan) -> bytes:
-    """Return everything that the view depends on."""
+def key(plan: Plan) -> bytes:
+    """Return everything that the view depends on; b"" for a plan that needs a cold launch.
+
+    That is one without namespaces, one that passes descriptors on, and one whose process limit rests on RLIMIT_NPROC alone
+    (which counts the template too).
+    """
+    if not _can_be_cloned(plan):
+        return b""
     shown = [step.path for at, step in _view(plan) if isinstance(step, mounts.ShowSystem)]
     stamps = [(found.st_dev, found.st_ino) for found in map(os.stat, shown)]
     mounted = files.read("/proc/self/mountinfo", 1 << 24)

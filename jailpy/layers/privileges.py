@@ -5,6 +5,10 @@ from __future__ import annotations
 from jailpy.layers import Context, Planned
 from jailpy.steps import Step, process
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jailpy.layers import Command
+
 
 def plan_capabilities(context: Context) -> Planned:
     """Plan the emptying of all capability sets. See capabilities(7)."""
@@ -27,11 +31,16 @@ def plan_payload(context: Context) -> tuple[Step, ...]:
         process.SetStdio(keep=command.keep),
         process.ChangeFolder(path=context.profile.filesystem.workdir),
         process.DefaultSignals(),
-        process.Execute(
-            candidates=candidates(command.argv[0], dict(command.environment).get("PATH", "")),
-            argv=tuple(_bytes(arg) for arg in command.argv),
-            environment=tuple((_bytes(name), _bytes(value)) for name, value in command.environment),
-        ),
+        execute(command),
+    )
+
+
+def execute(command: Command) -> process.Execute:
+    """Plan the last step: all of a plan that follows from the command's words and its environment alone."""
+    return process.Execute(
+        candidates=candidates(command.argv[0], dict(command.environment).get("PATH", "")),
+        argv=tuple(_bytes(arg) for arg in command.argv),
+        environment=tuple((_bytes(name), _bytes(value)) for name, value in command.environment),
     )
 
 

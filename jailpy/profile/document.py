@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 import tomllib
 
 from jailpy.errors import ProfileError
@@ -30,7 +29,6 @@ LARGEST_FILE = 1 << 20
 DEEPEST = 16
 MOST_FILES = 64
 MOST_PROBLEMS = 200
-_SETTLED_NS = 2_000_000_000
 
 
 class File(Frozen):
@@ -40,11 +38,6 @@ class File(Frozen):
     part: Part
     parents: list[str]
     stamp: Stamp
-
-
-def is_settled(stamp: Stamp) -> bool:
-    """Tell whether a file is old enough that a further change must alter its stamp, whatever clock dates it."""
-    return max(stamp[1], stamp[4]) < time.time_ns() - _SETTLED_NS
 
 
 def read_text(path: str) -> tuple[str, Stamp]:

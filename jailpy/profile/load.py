@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, TypeAlias
 
+    from jailpy.profile.locate import Stamp
     from jailpy.profile.merge import Override
 
     Pairs: TypeAlias = tuple[Any, ...]
@@ -30,12 +31,32 @@ def load(name_or_path: str, overrides: Sequence[Override] = ()) -> model.Profile
 
     Raises ProfileError with every problem of every file and override at once.
     """
+    return _overridden(_resolved(name_or_path), overrides)
+
+
+def load_stamped(name_or_path: str, overrides: Sequence[Override] = ()) -> tuple[model.Profile, tuple[Stamp, ...]]:
+    """Return the profile, and the stamps of all files that went into it; no stamps where these alone do not tell a change.
+
+    So it is for files that were written just now, and where more than files went in. Raises ProfileError.
+    """
+    kept = _resolved(name_or_path)
+    profile = _overridden(kept, overrides)
+    presets = [f"{locate.RUNTIME_FOLDER}/{name}{locate.SUFFIX}" for name in profile.runtime]
+    stamps = (*kept["stamps"], *(locate.stamp_of(path, os.stat(path)) for path in presets))
+    return profile, stamps if not profile.filesystem.rw and all(map(locate.is_settled, stamps)) else ()
+
+
+def _resolved(name_or_path: str) -> dict[str, Any]:
     path = locate.resolve(name_or_path)
     kept = _kept(path)
     if kept is None:
         from jailpy.profile.resolve import resolve
 
         kept = resolve(name_or_path, path)
+    return kept
+
+
+def _overridden(kept: dict[str, Any], overrides: Sequence[Override]) -> model.Profile:
     if overrides or any(kept["document"][key] for key in _OF_THE_MOMENT):
         from jailpy.profile.overrides import apply
 

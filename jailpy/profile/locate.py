@@ -6,6 +6,7 @@ A built-in profile is never shadowed, and a file of the current directory is nev
 from __future__ import annotations
 
 import os
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 BUILTIN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/profiles"
 RUNTIME_FOLDER = BUILTIN_FOLDER + "/runtimes"
 SUFFIX = ".toml"
+_SETTLED_NS = 2_000_000_000
 _NO_MARKS = {ord(mark): None for mark in "_.+-"}
 
 
@@ -86,6 +88,11 @@ def is_unchanged(stamp: Stamp) -> bool:
         return stamp_of(stamp[0], os.stat(stamp[0])) == tuple(stamp)
     except OSError:
         return False
+
+
+def is_settled(stamp: Stamp) -> bool:
+    """Tell whether a file is old enough that a further change must alter its stamp, whatever clock dates it."""
+    return max(stamp[1], stamp[4]) < time.time_ns() - _SETTLED_NS
 
 
 def names(folder: str) -> list[str]:

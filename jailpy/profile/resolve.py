@@ -8,7 +8,7 @@ from jailpy import cache
 from jailpy.profile import combine, locate
 from jailpy.profile.compare import loosened
 from jailpy.profile.convert import to_fields
-from jailpy.profile.document import is_settled, read_chain, read_file
+from jailpy.profile.document import read_chain, read_file
 from jailpy.profile.merge import merge
 from jailpy.profile.schema import NOT_SETTINGS
 from jailpy.profile.values import printable
@@ -38,7 +38,7 @@ def resolve(name: str, path: str) -> dict[str, Any]:
         "fields": to_fields(merged.document, os.path.abspath(path), loosened(strict.document, merged)),
         "stamps": [file.stamp for file in (*files, *strict_files)] + code_stamps(),
     }
-    if all(is_settled(stamp) for stamp in kept["stamps"]):
+    if all(locate.is_settled(stamp) for stamp in kept["stamps"]):
         cache.store("profile", os.path.abspath(path), kept)
     return kept
 
@@ -89,6 +89,6 @@ def resolve_fragment(path: str) -> dict[str, Any]:
     values = {key: value for key, value in file.part.values.items() if key not in NOT_SETTINGS}
     stamps = [file.stamp, *code_stamps()]
     kept: dict[str, Any] = {"values": values, "where": file.part.where, "stamps": stamps}
-    if all(is_settled(stamp) for stamp in stamps):
+    if all(locate.is_settled(stamp) for stamp in stamps):
         cache.store("runtime", path, kept)
     return kept

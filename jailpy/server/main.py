@@ -36,12 +36,12 @@ def main(control: int) -> None:
 
 
 def _import_what_workers_use() -> None:
-    from jailpy.launcher import cold, verify
+    from jailpy.launcher import cold, sources, verify
     from jailpy.report import record
     from jailpy.server import worker
     from jailpy.supervisor import run
 
-    del cold, verify, record, run, worker
+    del cold, sources, verify, record, run, worker
 
 
 def _fork_worker(number: int, control: socket.socket) -> None:
@@ -75,7 +75,7 @@ def _be_worker(number: int, control: socket.socket, server: int) -> NoReturn:
             _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
             from jailpy.server import worker
 
-            worker.serve(socket.socket(fileno=number))
+            worker.Worker(socket.socket(fileno=number)).serve()
             status = 0
     finally:
         if status:

@@ -51,7 +51,7 @@ def settled(monkeypatch):
     ahead = time.time_ns
 
     def go():
-        monkeypatch.setattr("jailpy.profile.document.time.time_ns", lambda: ahead() + 60_000_000_000)
+        monkeypatch.setattr("jailpy.profile.locate.time.time_ns", lambda: ahead() + 60_000_000_000)
 
     go()
     return os.environ["XDG_CACHE_HOME"] + "/jailpy"
