@@ -93,6 +93,13 @@ class Plans:
         if self._changes:
             self._changes.move(floor)
 
+    def close(self) -> None:
+        """Forget all, and close what was opened."""
+        self.forget()
+        if self._changes:
+            self._changes.close()
+            self._changes = None
+
     def _host(self, now: float) -> HostFacts:
         """Return the facts: those of before, while nothing says that they might have changed."""
         if self._facts and self._changes and now < self._until and self._changes.none():

@@ -43,6 +43,7 @@ class Worker:
         try:
             self._serve()
         finally:
+            self._plans.close()
             template.close_all()
 
     def _serve(self) -> None:
