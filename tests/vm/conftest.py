@@ -45,6 +45,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "guests(*names): only on these guests")
     config.addinivalue_line("markers", "full: left out by --quick")
+    config.addinivalue_line("markers", "in_turn: by --quick on one of its guests only, the next on the other")
     config.stash[FOUND] = TREE()
 
 
@@ -62,14 +63,23 @@ def pytest_generate_tests(metafunc):
 
 def pytest_collection_modifyitems(config, items):
     """Leave out what is for the full run, and tests that are for none of the chosen guests."""
-    quick = config.getoption("quick")
-    left_out = [
-        item
-        for item in items
-        if (quick and item.get_closest_marker("full")) or ("guest" in item.fixturenames and "[NOTSET" in item.name)
-    ]
+    left_out = [item for item in items if "guest" in item.fixturenames and "[NOTSET" in item.name]
+    if config.getoption("quick"):
+        left_out += [item for item in items if item.get_closest_marker("full")]
+        left_out += of_the_other_guest([item for item in items if item not in left_out])
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+
+
+def of_the_other_guest(items):
+    """List the tests that `--quick` runs on another guest: what is marked `in_turn` goes round its guests."""
+    turns, found = collections.Counter(), []
+    for item in items:
+        guest = item.callspec.params.get("guest") if hasattr(item, "callspec") else None
+        if guest in QUICK and item.get_closest_marker("in_turn"):
+            turns[guest] += 1
+            found += [item] if QUICK[turns[guest] % len(QUICK)] != guest else []
+    return found
 
 
 @pytest.fixture

@@ -42,7 +42,8 @@ def examined(guest, case, *, mend):
 
 def parameter(case):
     """Return a case as a parameter; one that boots another way is for the full run."""
-    return pytest.param(case, id=case.name, marks=() if case.append == SECURITY else pytest.mark.full)
+    marks = [pytest.mark.full] if case.append != SECURITY else [] if case.guests else [pytest.mark.in_turn]
+    return pytest.param(case, id=case.name, marks=marks)
 
 
 @pytest.mark.parametrize("case", [parameter(case) for case in BROKEN])
@@ -108,6 +109,7 @@ def test_the_boot_parameter_that_doctor_names(guest, arguments):
     assert "landlock" in done.out
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_host_that_only_looks_broken(guest, name):
     script = "jailpy exec -- echo ran; echo $?; jailpy doctor; echo $?"

@@ -8,6 +8,7 @@ import pytest
 
 from tests.vm.test_places import NO_MANAGER, container, refused, service, worked
 
+pytestmark = pytest.mark.in_turn
 FAKE = """mkdir -p /tmp/fake; python3 /srv/jailpy/tests/fake_bus.py {behaviour} /tmp/fake/bus {group} >/tmp/fake/out 2>&1 &
 until grep -q ready /tmp/fake/out; do sleep 0.1; done; {more} mount --bind /tmp/fake/bus /run/user/1000/bus
 """

@@ -13,6 +13,7 @@ import pytest
 
 from tests.vm.machine import SECURITY
 
+pytestmark = pytest.mark.in_turn
 NO_MANAGER = "loginctl disable-linger lab; loginctl terminate-user lab; while test -e /run/user/1000; do sleep 0.1; done; "
 LEGACY = f"{SECURITY} systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"
 # What is looked at everywhere: status, report, and that the caller is still where it was.
