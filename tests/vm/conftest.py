@@ -90,25 +90,28 @@ def guest(request):
 
 @pytest.fixture
 def found(request):
-    """Return the tree of what `--record` writes: found[guest][mode][what] = value."""
-    return request.config.stash[FOUND]
+    """Return the tree of what `--record` writes, found[guest][mode][what] = value; it is written after each test."""
+    yield request.config.stash[FOUND]
+    if request.config.getoption("record"):
+        with locked(HERE):
+            record(request.config.stash[FOUND])
 
 
-def pytest_sessionfinish(session):
-    """Merge what was found into results.json: a run of one guest leaves those of the others."""
-    news = session.config.stash[FOUND]
-    if not session.config.getoption("record") or not news:
-        return
-    with locked(HERE):
-        known = {}
-        if os.path.exists(RESULTS):
-            with open(RESULTS, encoding="utf-8") as file:
-                known = json.load(file)
-        for name, modes in news.items():
-            mine = known.setdefault(name, {})
-            mine["measured"] = dt.datetime.now(dt.UTC).date().isoformat()
-            for mode, values in modes.items():
-                mine.setdefault(mode, {}).update(values)
-        with open(RESULTS, "w", encoding="utf-8") as file:
-            json.dump(known, file, indent=1, sort_keys=True)
-            file.write("\n")
+def record(news):
+    """Merge what was found into results.json: a run of some tests, or of one guest, leaves what others found."""
+    known = {}
+    if os.path.exists(RESULTS):
+        with open(RESULTS, encoding="utf-8") as file:
+            known = json.load(file)
+    for name in news:
+        news[name]["measured"] = dt.datetime.now(dt.UTC).date().isoformat()
+    with open(RESULTS, "w", encoding="utf-8") as file:
+        json.dump(merged(known, news), file, indent=1, sort_keys=True)
+        file.write("\n")
+
+
+def merged(known, news):
+    """Lay a tree over another one."""
+    both = known.keys() & news.keys()
+    deeper = {key: merged(known[key], news[key]) for key in both if isinstance(news[key], collections.defaultdict)}
+    return {**known, **news, **deeper}

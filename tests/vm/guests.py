@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tomllib
 from dataclasses import dataclass
@@ -22,6 +23,12 @@ class Guest:
     kernel: str
     python: str
     facts: dict[str, Any]
+
+
+def kernel_files() -> list[str]:
+    """List the repository's tests that run in the guests."""
+    found = (path for layer in ("kernel", "cli") for path in glob.glob(f"{TREE}/tests/{layer}/test_*.py"))
+    return sorted(os.path.relpath(path, TREE) for path in found)
 
 
 def load() -> dict[str, Guest]:

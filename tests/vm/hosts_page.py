@@ -12,9 +12,11 @@ import sys
 from typing import Any
 
 from tests.vm.broken import BROKEN, WHOLE
+from tests.vm.guests import load as load_guests
 
 RESULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results.json")
 MODES = ("user", "login", "root")
+OUTCOMES = ("passed", "skipped", "failed")
 INTRODUCTION = """# Hosts
 
 What JailPy's default profile, `strict`, finds on which kernel and distribution. This page is made from what was measured
@@ -24,6 +26,10 @@ What JailPy's default profile, `strict`, finds on which kernel and distribution.
 """
 WAYS_IN = """`user` is a delegated scope of the systemd user manager, `login` a login session (ssh, `su -`), `root` a system service. Attacks are those of
 `jailpy selftest`, in the mode `user`: each was refused in the jail, and succeeded in its control outside of it.
+"""
+SUITE = """## The repository's tests
+
+All that face the kernel (`tests/kernel`, `tests/cli`), run in the guests. A skip has a reason that is listed in `tests/vm/suite.toml`.
 """
 SIMULATED = """## Broken on purpose
 
@@ -58,6 +64,9 @@ def page(results: dict[str, Any]) -> str:
             *measured(results),
             "",
             WAYS_IN,
+            SUITE,
+            *suite(results),
+            "",
             SIMULATED,
             *broken(results),
             "",
@@ -100,6 +109,17 @@ def row(found: dict[str, Any]) -> list[str]:
         f"{attacks['attacks']} held" if attacks and attacks["held"] else "not measured",
         found.get("measured", ""),
     ]
+
+
+def suite(results: dict[str, Any]) -> list[str]:
+    """Return the table of the repository's own tests."""
+    rows = []
+    for name in load_guests():
+        for mode in ("user", "root"):
+            files = results.get(name, {}).get(mode, {}).get("suite", {})
+            counts = [str(sum(file[what] for file in files.values())) for what in OUTCOMES]
+            rows.append([name, f"`{mode}`", str(len(files)), *counts])
+    return table(["guest", "as", "files of tests", *OUTCOMES], rows)
 
 
 def starts(doctor: dict[str, Any] | None) -> str:

@@ -5,7 +5,7 @@ The full run takes one file after the other, each in a fresh guest; `--quick` ta
 
 from __future__ import annotations
 
-import glob
+import collections
 import os
 import re
 import shlex
@@ -14,13 +14,10 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from tests.vm.guests import HERE, TREE
+from tests.vm.guests import HERE, kernel_files
 
 with open(os.path.join(HERE, "suite.toml"), "rb") as file:
     SUITE = tomllib.load(file)
-FILES = sorted(
-    os.path.relpath(path, TREE) for layer in ("kernel", "cli") for path in glob.glob(f"{TREE}/tests/{layer}/test_*.py")
-)
 MODES = ("user", "root")
 APART = "--junit--"
 # A scope's own group must be empty before it can be divided: the tests, like a shell, sit in a leaf.
@@ -56,11 +53,10 @@ def outcome(case):
     return (name, "passed", "") if skip is None else (name, "skipped", skip.get("message"))
 
 
-def count(found, guest, mode, cases):
-    """Add outcomes to what is recorded."""
-    counts = found[guest.name][mode]["suite"]
-    for _, what, _ in cases:
-        counts[what] = counts[what] + 1 if what in counts else 1
+def count(found, guest, mode, name, cases):
+    """Record how many tests of a file had which outcome."""
+    counts = collections.Counter(what for _, what, _ in cases)
+    found[guest.name][mode]["suite"][name] = {what: counts[what] for what in ("passed", "skipped", "failed")}
 
 
 def judge(guest, mode, cases):
@@ -76,10 +72,10 @@ def judge(guest, mode, cases):
 
 @pytest.mark.full
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", kernel_files())
 def test_a_file_of_tests(guest, mode, name, found):
     cases = run(guest, mode, [name], FILE_S)
-    count(found, guest, mode, cases)
+    count(found, guest, mode, name, cases)
     judge(guest, mode, cases)
 
 

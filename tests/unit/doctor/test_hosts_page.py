@@ -1,10 +1,12 @@
 """docs/reference/hosts.md is what the lab measured: `python -m tests.vm.hosts_page >docs/reference/hosts.md` makes it anew."""
 
+import collections
 import copy
 import os
 import re
 
 from tests.vm.broken import BROKEN
+from tests.vm.conftest import merged
 from tests.vm.hosts_page import load, page
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
@@ -35,6 +37,21 @@ def test_a_host_on_which_strict_does_not_start_says_so():
     del results["trixie"]["root"]
     (row,) = (row for row, name in zip(rows(page(results), "Measured"), sorted(results), strict=True) if name == "trixie")
     assert "| strict does not start here: x | not measured |" in row
+
+
+def test_outcomes_of_the_repositorys_tests_are_added_up():
+    counts = {"a.py": {"passed": 3, "skipped": 1, "failed": 0}, "b.py": {"passed": 4, "skipped": 0, "failed": 2}}
+    results = {"trixie": {**load()["trixie"], "root": {"suite": counts}}}
+    found = rows(page(results), "The repository's tests")
+    assert "| trixie | `root` | 2 | 7 | 1 | 2 |" in found
+    assert "| bookworm | `user` | 0 | 0 | 0 | 0 |" in found
+
+
+def test_recording_leaves_what_other_runs_found():
+    news = collections.defaultdict(lambda: collections.defaultdict(dict))
+    news["trixie"]["user"]["suite"] = 2
+    known = {"trixie": {"user": {"facts": 1}, "root": 3}, "bookworm": 4}
+    assert merged(known, news) == {"trixie": {"user": {"facts": 1, "suite": 2}, "root": 3}, "bookworm": 4}
 
 
 def test_what_was_not_measured_says_so():
