@@ -1,12 +1,11 @@
 """docs/reference/hosts.md is what the lab measured: `python -m tests.vm.hosts_page >docs/reference/hosts.md` makes it anew."""
 
-import collections
 import copy
 import os
 import re
 
 from tests.vm.broken import BROKEN
-from tests.vm.conftest import merged
+from tests.vm.conftest import TREE, merged
 from tests.vm.hosts_page import load, page
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
@@ -48,7 +47,7 @@ def test_outcomes_of_the_repositorys_tests_are_added_up():
 
 
 def test_recording_leaves_what_other_runs_found():
-    news = collections.defaultdict(lambda: collections.defaultdict(dict))
+    news = TREE()
     news["trixie"]["user"]["suite"] = 2
     known = {"trixie": {"user": {"facts": 1}, "root": 3}, "bookworm": 4}
     assert merged(known, news) == {"trixie": {"user": {"facts": 1, "suite": 2}, "root": 3}, "bookworm": 4}
