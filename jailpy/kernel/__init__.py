@@ -17,7 +17,7 @@ NUMBERS = {
 }.get(ARCH, {})
 
 libc = ctypes.CDLL(None, use_errno=True)
-_syscall = libc.syscall
+_syscall = libc["syscall"]  # a function of its own: what is set here is not set for others
 _syscall.restype = ctypes.c_long
 _syscall.argtypes = (ctypes.c_void_p,) * 7  # takes integers, bytes, None and references as they are: no wrapping at each call
 _NOTHING = (0,) * 6

@@ -36,7 +36,7 @@ _CAPABILITY_VERSION_3 = 0x20080522
 _before_fork = ctypes.pythonapi.PyOS_BeforeFork
 _after_fork_in_child = ctypes.pythonapi.PyOS_AfterFork_Child
 _after_fork_in_parent = ctypes.pythonapi.PyOS_AfterFork_Parent
-_prctl = libc.prctl
+_prctl = libc["prctl"]
 _prctl.argtypes = (ctypes.c_int, *(ctypes.c_ulong,) * 4)
 
 
