@@ -13,6 +13,7 @@ _NAMES = {
     "Launcher": "jailpy.client.launcher",
     "Profile": "jailpy.client.profile",
     "Running": "jailpy.client.running",
+    "Script": "jailpy.client.python",
     "run": "jailpy.client.launcher",
     "run_async": "jailpy.client.launcher",
     "CommandError": "jailpy.errors",
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from jailpy.client.launcher import run as run
     from jailpy.client.launcher import run_async as run_async
     from jailpy.client.profile import Profile as Profile
+    from jailpy.client.python import Script as Script
     from jailpy.client.result import CompletedRun as CompletedRun
     from jailpy.client.running import Running as Running
     from jailpy.errors import CommandError as CommandError

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 
 class Request(Frozen):
-    """What a caller asks for. `put` and `get` are (source, destination) pairs; `terminal` asks for a pseudo-terminal."""
+    """What a caller asks for. `put` and `get` are (source, destination) pairs; `terminal` asks for a pseudo-terminal.
+
+    `script` is put into the work folder as argv[1]; `preload` are modules for a warm interpreter, argv[0].
+    """
 
     argv: tuple[str, ...]
     profile: str = "strict"
@@ -40,6 +43,8 @@ class Request(Frozen):
     get: tuple[tuple[str, str], ...] = ()
     terminal: bool = False
     keep: tuple[int, ...] = ()
+    script: bytes | None = None
+    preload: tuple[str, ...] = ()
 
 
 class Result(Frozen):
@@ -109,7 +114,8 @@ def command_of(request: Request, profile: Profile, host: HostFacts) -> Command:
     found = tuple(sources.look(*each, filesystem.workdir, cwd, host.hidden) for each in asked)
     root, root_owner = sources.root_folder(filesystem.root, host.hidden)
     taken = sources.system_places((*host.system, *host.etc)) if filesystem.root == "system" else sources.root_places(root)
-    sources.check(found, tuple(entry.destination for entry in filesystem.tmpfs), filesystem.workdir, taken)
+    given = () if request.script is None else (sources.script(request.argv[1], filesystem.workdir),)
+    sources.check((*found, *given), tuple(entry.destination for entry in filesystem.tmpfs), filesystem.workdir, taken)
     devices, without_device = _devices(profile, host, found, root)
     return Command(
         argv=request.argv,
@@ -123,6 +129,8 @@ def command_of(request: Request, profile: Profile, host: HostFacts) -> Command:
         keep=request.keep,
         devices=devices,
         without_device=without_device,
+        script=request.script,
+        preload=request.preload,
     )
 
 

@@ -41,17 +41,20 @@ class Program:
 
 
 def enter(child: Child, program: Program) -> None:
-    """Be init: apply its steps, fork the payload, reap, and exit. Never returns.
+    """Be init: apply its steps, fork the payload, reap, and exit.
 
+    Returns in the payload's process alone, and there only after a last step that returns (a script, jailpy/child/script.py).
     A message of failure names the position of the step in the plan.
     """
-    at = [0]
+    at, is_script = [0], False
     try:
         os.close(child.launchers_end)  # else this process would keep its own channel open, and miss a launcher that died
         apply(program.init, child, at)
         payload = os.fork()
         if payload == 0:
             apply(program.payload, child, at)
+            is_script = True
+            return
         apply(program.afterwards, child, at)
         child.reap(child, payload)
         os._exit(0)
@@ -60,7 +63,8 @@ def enter(child: Child, program: Program) -> None:
     except BaseException:  # noqa: BLE001 - nothing may unwind into the launcher's code; index and errno 0 say "bug"
         child.send(wire.failure(at[0], 0))
     finally:
-        os._exit(125)
+        if not is_script:
+            os._exit(125)
 
 
 def apply(part: Part, child: Child, at: list[int]) -> None:

@@ -181,11 +181,17 @@ def execute(step: steps.Execute, child: Child) -> None:
     """Apply Execute: report READY, wait for the last word, execve. Raises OSError where no candidate can be executed."""
     child.send(wire.READY)
     candidates, argv, environment = child.command() or (step.candidates, step.argv, step.environment)
-    variables = {**dict(environment), **child.variables}
+    try_candidates(candidates, argv, {**dict(environment), **child.variables}, child)
+
+
+def try_candidates(
+    candidates: tuple[bytes, ...], argv: list[bytes] | tuple[bytes, ...], environment: dict[bytes, bytes], child: Child
+) -> None:
+    """Execute the first candidate that exists. Raises OSError where none can be executed; `child.detail` says which exists."""
     outcome = OSError(errno.ENOENT, "")
     for candidate in candidates:
         try:
-            os.execve(candidate, argv, variables)  # noqa: S606 - what all this is for
+            os.execve(candidate, argv, environment)  # noqa: S606 - what all this is for
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:

@@ -42,12 +42,12 @@ def serve(control: _socket.socket, view: Program, wipe: tuple[int, int]) -> None
     child, at = Child(control, -1, (-1, -1, -1), {}, []), [0]
     try:
         files.close_all_but((2, control.fileno()))
-        _take_standard_numbers()
+        take_standard_numbers()
         applying.apply(view.init, child, at)
         process.prctl(process.PR_SET_PDEATHSIG, _signal.SIGKILL)
         child.send(wire.READY)
         programs: dict[int, Program] = {}
-        while _obey(control, programs, wipe):
+        while obey(control, programs, wipe):
             pass
         os._exit(0)
     except OSError as error:
@@ -58,7 +58,7 @@ def serve(control: _socket.socket, view: Program, wipe: tuple[int, int]) -> None
         os._exit(125)
 
 
-def _take_standard_numbers() -> None:
+def take_standard_numbers() -> None:
     """Hold 0, 1 and 2: what a run hands over must not have the numbers that become its payload's."""
     number = 0
     while number <= 2:
@@ -66,8 +66,8 @@ def _take_standard_numbers() -> None:
     os.close(number)
 
 
-def _obey(control: _socket.socket, programs: dict[int, Program], wipe: tuple[int, int]) -> bool:
-    """Take one word of the launcher. False at its end of file."""
+def obey(control: _socket.socket, programs: dict[int, Program], wipe: tuple[int, int]) -> bool:
+    """Take one word of the launcher. False at its end of file, and in a payload that runs a script of this very process."""
     message, ancillary, _, _ = control.recvmsg(4096, _socket.CMSG_SPACE(_MOST_DESCRIPTORS * 4), _socket.MSG_CMSG_CLOEXEC)
     if not message:
         return False
@@ -78,6 +78,8 @@ def _obey(control: _socket.socket, programs: dict[int, Program], wipe: tuple[int
         _close(held)
         return True
     pid, pidfd = _clone(control, programs[number], words, held, wipe)
+    if pid == 0:
+        return False
     # Before the answer: the run may be over before this process goes on, and its channel's end is to be seen by then.
     _close(held)
     answer = [pidfd] if pidfd >= 0 else []
@@ -100,7 +102,7 @@ def _program(body: int) -> Program:
 def _clone(
     control: _socket.socket, program: Program, words: list[Any], held: list[int], wipe: tuple[int, int]
 ) -> tuple[int, int]:
-    """Clone init for one run; return its pid and pidfd, or minus the errno and -1."""
+    """Clone init for one run; return its pid and pidfd, or minus the errno and -1. A payload that returns has pid 0."""
     flags, cgroup, slots = words
     try:
         pid, pidfd = process.clone3(flags | process.CLONE_PARENT, exit_signal=0, cgroup=held[-1] if cgroup else None)

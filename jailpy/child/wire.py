@@ -5,11 +5,15 @@ READY. Launcher to child: GO, once for the id maps, once for execve; before the 
 the steps do not say it. Status pipe, init to launcher: HIDDEN once init holds nothing but this pipe, a status record at the
 end, stop records in between. That HIDDEN comes this way and not by the channel is what lets the end of the channel stand for
 execve: the payload then has its only other end.
+
+A template says READY or FAILED once, one that is an interpreter before that IMPORTING with the name of each module, and
+in place of READY may say REFUSED with the reason.
 """
 
 from __future__ import annotations
 
 FAILED, FOLDER, TERMINAL, LISTENER, HIDDEN, READY = b"F", b"D", b"T", b"L", b"H", b"R"
+IMPORTING, REFUSED = b"I", b"N"
 GO, COMMAND = b"G", b"C"
 ENDED, STOPPED = b"E", b"S"
 STATUS_SIZE = 40

@@ -10,11 +10,11 @@ from jailpy.client.threads import Threads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from jailpy.client.launcher import Launcher
-    from jailpy.client.options import Path
+    from jailpy.client.options import Command
     from jailpy.client.result import CompletedRun
     from jailpy.client.running import Running
 
@@ -52,7 +52,7 @@ class _Handle:
             return self._begun
 
 
-async def run(launcher: Launcher, argv: Sequence[Path], options: Mapping[str, Any]) -> CompletedRun:
+async def run(launcher: Launcher, argv: Command, options: Mapping[str, Any]) -> CompletedRun:
     """Run in a thread; see `Launcher.run_async`."""
     handle, loop = _Handle(), asyncio.get_running_loop()
     future: asyncio.Future[CompletedRun] = loop.create_future()

@@ -9,7 +9,7 @@ import threading
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from jailpy import escape
-from jailpy.client import connection, descriptors, functions, inside
+from jailpy.client import connection, descriptors, functions, inside, python
 from jailpy.client import options as words
 from jailpy.client.launcher import Launcher
 from jailpy.client.result import CompletedRun, how
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from jailpy.client.profile import Profile
 
 LARGEST_RESULT = 4 << 20
-_PRESET = "caller-python"
 _OWN_END = ("ok", "nonzero_exit")
 
 
@@ -55,11 +54,14 @@ class JailExecutor(Executor):
         self._modules = (modules,) if isinstance(modules, str) else tuple(modules)
         functions.imported(self._modules)
         self._python = connection.interpreter()
-        own = not self._python.startswith("/usr/") or sys.prefix != sys.base_prefix
+        own = python.has_own_prefixes()
         self._visible = (sys.prefix, sys.base_prefix) if own else ()
         self._result_size = result_size
         self._options = words.given(options)
-        self._options["runtime"] = [*([_PRESET] if own else []), *words.entries("runtime", self._options.get("runtime", ()))]
+        self._options["runtime"] = [
+            *([python.PRESET] if own else []),
+            *words.entries("runtime", self._options.get("runtime", ())),
+        ]
         self._options["ro"] = words.entries("ro", self._options.get("ro", ()))
         self._options["pass_fds"] = list(self._options.get("pass_fds", ()))
         self._launcher = Launcher(profile, **self._options)

@@ -9,6 +9,7 @@ import weakref
 
 from jailpy.client import options as words
 from jailpy.client.connection import Server
+from jailpy.client.python import Script
 from jailpy.client.result import CompletedRun
 from jailpy.client.running import Running
 from jailpy.client.streams import DEVNULL, NAMES, PIPE
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any, Self, Unpack
 
-    from jailpy.client.options import Defaults, Options, Path, RunOptions
+    from jailpy.client.options import Command, Defaults, Options, Path, RunOptions
     from jailpy.client.profile import Profile
 
 
@@ -40,7 +41,7 @@ class Launcher:
 
     def run(
         self,
-        argv: Sequence[Path],
+        argv: Command,
         *,
         input: bytes | bytearray | memoryview | str | None = None,  # noqa: A002 - the name that subprocess taught
         text: bool = False,
@@ -72,7 +73,23 @@ class Launcher:
         found = CompletedRun(running.args, done.report(), _decoded(out, coding), _decoded(err, coding))
         return found.check() if check else found
 
-    def popen(self, argv: Sequence[Path], **options: Unpack[Options]) -> Running:
+    def python(
+        self,
+        script: Path,
+        args: Iterable[Path] = (),
+        *,
+        preload: str | Iterable[str] = (),
+        interpreter: Path | None = None,
+        **options: Unpack[RunOptions],
+    ) -> CompletedRun:
+        """Run a Python script as `python3 script.py` would, by an interpreter that has modules imported already.
+
+        `script` is a path, or source text: a text with a line end. The same as `run(Script(...), **options)`; see `Script`.
+        Raises as `run` does; UsageError for a module that cannot be preloaded.
+        """
+        return self.run(Script(script, args, preload=preload, interpreter=interpreter), **options)
+
+    def popen(self, argv: Command, **options: Unpack[Options]) -> Running:
         """Start a command and return it while it runs, as subprocess.Popen does; stdin, stdout and stderr may be PIPE.
 
         A stream that is not given is empty, or goes nowhere. Raises as `run` does for what can be seen before the launch; a
@@ -81,14 +98,14 @@ class Launcher:
         given = dict(options)
         return self._start(argv, _streams(given, None, DEVNULL), given)
 
-    async def run_async(self, argv: Sequence[Path], **options: Unpack[RunOptions]) -> CompletedRun:
+    async def run_async(self, argv: Command, **options: Unpack[RunOptions]) -> CompletedRun:
         """Run a command as `run` does, from asyncio. Cancelling the task kills the run and waits until nothing is left."""
         with self.forks_wait():
             from jailpy.client import asynchronous
 
         return await asynchronous.run(self, argv, options)
 
-    def map(self, jobs: Iterable[Sequence[Path] | Mapping[str, Any]], *, workers: int | None = None) -> Iterator[CompletedRun]:
+    def map(self, jobs: Iterable[Command | Mapping[str, Any]], *, workers: int | None = None) -> Iterator[CompletedRun]:
         """Run many commands in parallel and yield their results in order.
 
         A job is an argv, or the keyword arguments of `run` with `argv`. `workers` defaults to the number of processors. Jobs
@@ -135,7 +152,7 @@ class Launcher:
         """Pickle as the defaults."""
         return functools.partial(Launcher, **self._defaults), ()
 
-    def _start(self, argv: Sequence[Path], streams: Sequence[Any], options: Mapping[str, Any]) -> Running:
+    def _start(self, argv: Command, streams: Sequence[Any], options: Mapping[str, Any]) -> Running:
         stats = self._server.stats
         stats.start()
         try:
@@ -170,12 +187,12 @@ def shared() -> Launcher:
         return _shared[0]
 
 
-def run(argv: Sequence[Path], **options: Unpack[RunOptions]) -> CompletedRun:
+def run(argv: Command, **options: Unpack[RunOptions]) -> CompletedRun:
     """Run one command in a jail: `jailpy.run(["python3", "a.py"], ro=["a.py"], wall="2s")`. See `Launcher.run`."""
     return shared().run(argv, **options)
 
 
-async def run_async(argv: Sequence[Path], **options: Unpack[RunOptions]) -> CompletedRun:
+async def run_async(argv: Command, **options: Unpack[RunOptions]) -> CompletedRun:
     """Run one command in a jail, from asyncio. See `Launcher.run_async`."""
     return await shared().run_async(argv, **options)
 

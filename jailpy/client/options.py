@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from jailpy.client.profile import Profile
+from jailpy.client.python import Script
 from jailpy.errors import UsageError
 from jailpy.profile.model import LAYERS
 from jailpy.profile.values import printable, split_get, split_put
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from jailpy.client.running import Running
 
     Path: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+    Command: TypeAlias = Sequence[Path] | Script
     Paths: TypeAlias = Path | Iterable[Path] | None
     Amount: TypeAlias = str | int | float | None
     Stream: TypeAlias = int | IO[Any] | None
@@ -117,11 +119,16 @@ def given(options: Mapping[str, Any], known: Sequence[str] = (*SETTINGS, *OTHERS
     return found
 
 
-def request(argv: Sequence[Path], options: Mapping[str, Any]) -> dict[str, Any]:
+def request(argv: Command, options: Mapping[str, Any]) -> dict[str, Any]:
     """Make the message that asks for a run with the options that `given` returned. Raises UsageError."""
+    script = argv if isinstance(argv, Script) else None
+    if script:
+        options = {**options, "runtime": [*script.runtime(), *entries("runtime", options.get("runtime", ()))]}
     name, laid_over = _profile(options.get("profile", "strict"))
     return {
-        "argv": _argv(argv),
+        "argv": script.argv() if script else _argv(argv),  # type: ignore[arg-type]
+        "script": script.read().decode("utf-8", "surrogateescape") if script else None,
+        "preload": script.preload if script else [],
         "profile": name,
         "overrides": [*laid_over, *overrides(options)],
         "excused": _excused(options.get("allow_missing", ())),

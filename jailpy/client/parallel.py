@@ -12,15 +12,15 @@ from jailpy.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any, TypeAlias
 
     from jailpy.client.launcher import Launcher
-    from jailpy.client.options import Path
+    from jailpy.client.options import Command
     from jailpy.client.result import CompletedRun
     from jailpy.client.running import Running
 
-    Job = Sequence[Path] | Mapping[str, Any]
+    Job: TypeAlias = Command | Mapping[str, Any]
 
 _AHEAD = 2  # jobs in hand for each worker: enough that none waits for the consumer
 

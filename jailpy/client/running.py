@@ -39,7 +39,7 @@ class Running:
     def __init__(
         self,
         server: Server,
-        argv: Sequence[words.Path],
+        argv: words.Command,
         streams: Sequence[Any],
         options: Mapping[str, Any],
         keeping: object = None,

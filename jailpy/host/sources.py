@@ -66,6 +66,11 @@ def look(mode: str, source: str, destination: str, workdir: str, cwd: str, hidde
     return Source(mode, real, where, kind, (found.st_uid, found.st_gid), foreign)
 
 
+def script(name: str, workdir: str) -> Source:
+    """Return the place of a script that comes as text, for `check`: it is put into the work folder like any file."""
+    return Source("put", name, os.path.normpath(os.path.join(workdir, name)), "file", (0, 0))
+
+
 def _stat(mode: str, source: str, path: str) -> os.stat_result:
     try:
         found = os.lstat(path)

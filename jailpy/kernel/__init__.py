@@ -12,8 +12,8 @@ import os
 ARCH = os.uname().machine
 
 NUMBERS = {
-    "x86_64": {"pivot_root": 155, "capset": 126, "seccomp": 317, "getdents64": 217},
-    "aarch64": {"pivot_root": 41, "capset": 91, "seccomp": 277, "getdents64": 61},
+    "x86_64": {"pivot_root": 155, "capget": 125, "capset": 126, "seccomp": 317, "getdents64": 217},
+    "aarch64": {"pivot_root": 41, "capget": 90, "capset": 91, "seccomp": 277, "getdents64": 61},
 }.get(ARCH, {})
 
 libc = ctypes.CDLL(None, use_errno=True)

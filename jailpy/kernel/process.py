@@ -24,8 +24,10 @@ PR_SET_SECUREBITS = 28
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_RAISE = 2
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 
+SECBIT_NOROOT = 0x1
 SECBITS_LOCKED = 0xFF  # capabilities(7): noroot, no_setuid_fixup, keep_caps off, no_cap_ambient_raise, each with its lock bit
 _SYS_clone3 = 435
 _SYS_pidfd_open = 434
@@ -79,6 +81,12 @@ def unshare(flags: int) -> None:
         raise fail("unshare")
 
 
+def setns(namespace: int, kind: int) -> None:
+    """Move the calling process into the namespace of a descriptor. Raises OSError. See setns(2)."""
+    if libc.setns(namespace, kind) == -1:
+        raise fail("setns")
+
+
 def prctl(option: int, arg2: int = 0, arg3: int = 0) -> int:
     """Call prctl(2). Raises OSError."""
     result = _prctl(option, arg2, arg3, 0, 0)
@@ -96,9 +104,29 @@ def drop_bounding_set(last: int) -> None:
 def clear_capabilities() -> None:
     """Empty the effective, permitted, inheritable and ambient sets. Raises OSError. See capset(2)."""
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+    set_capabilities(0, 0, 0)
+
+
+def permitted() -> int:
+    """Return the permitted set as a mask. Raises OSError. See capget(2)."""
+    header, sets = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0), (ctypes.c_uint32 * 6)()
+    syscall(NUMBERS["capget"], header, sets, what="capget")
+    return sets[1] | sets[4] << 32
+
+
+def set_capabilities(effective: int, permitted: int, inheritable: int) -> None:
+    """Set three sets, given as masks. What is no longer permitted and inheritable leaves the ambient set. Raises OSError."""
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    sets = (ctypes.c_uint32 * 6)()
-    syscall(NUMBERS["capset"], header, sets, what="capset")
+    words = [mask >> shift & 0xFFFFFFFF for shift in (0, 32) for mask in (effective, permitted, inheritable)]
+    syscall(NUMBERS["capset"], header, (ctypes.c_uint32 * 6)(*words), what="capset")
+
+
+def keep_capabilities(mask: int) -> None:
+    """Keep capabilities over execve(2), whatever the uid. Raises OSError. See capabilities(7), ambient set."""
+    set_capabilities(mask, mask, mask)
+    for capability in range(mask.bit_length()):
+        if mask >> capability & 1:
+            prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability)
 
 
 def sethostname(name: bytes) -> None:

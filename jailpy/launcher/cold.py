@@ -65,6 +65,7 @@ class Jail:
         self.listener = -1
         self.terminal = -1
         self.command = b""
+        self.not_counted = ""
         self.folders: list[int] = []
         self.verified: dict[str, str] = {}
         self.work: WorkFolder | None = None
@@ -201,6 +202,8 @@ def _before_clone(jail: Jail) -> None:
                 from jailpy.launcher import sources  # for root with shown paths only
 
                 jail.slots[step.slot] = sources.open_mapped(step)
+            elif isinstance(step, mount_steps.HoldScript):
+                jail.slots[step.slot] = files.memory(step.name, step.content)
     jail.way.prepare(jail)
 
 

@@ -25,6 +25,7 @@ from jailpy.steps import process as steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from jailpy.child.state import Child
@@ -44,7 +45,7 @@ class Template:
 
     def __init__(self, plan: Plan) -> None:
         self._home = Home(cold.group_name(), plan.host.outside) if plan.host.real_root else None
-        self._pid, self._pidfd = 0, -1
+        self.pid, self._pidfd = 0, -1
         self._learnt: dict[bytes, int] = {}
 
     def place(self, jail: Jail) -> None:
@@ -53,19 +54,23 @@ class Template:
 
     def prepare(self, jail: Jail) -> None:
         """Start the template where it does not run yet. Raises LaunchError."""
-        if self._pid == 0:
-            self._begin(jail.plan)
+        if self.pid == 0:
+            self._begin(jail.plan, self._process(jail))
 
-    def _begin(self, plan: Plan) -> None:
+    def _process(self, jail: Jail) -> Callable[[_socket.socket], None]:
+        """Return what the template's process does with its end of the control socket; made before the fork."""
+        program, wipe = child.Program(view(jail.plan)), cold.argument_area()
+        return lambda control: template.serve(control, program, wipe)
+
+    def _begin(self, plan: Plan, be: Callable[[_socket.socket], None]) -> None:
         self._control, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
         self._control.settimeout(_TIMEOUT_S)
-        view, wipe = child.Program(_view(plan)), cold.argument_area()
         leaf = os.open(self._home.leaf, os.O_RDONLY | os.O_CLOEXEC) if self._home and self._home.leaf else None
         try:
             with cold.Forking(plan.host.real_root):
-                self._pid, self._pidfd = process.clone3(process.CLONE_NEWUSER | process.CLONE_NEWNS, cgroup=leaf)
-                if self._pid == 0:
-                    template.serve(theirs, view, wipe)
+                self.pid, self._pidfd = process.clone3(process.CLONE_NEWUSER | process.CLONE_NEWNS, cgroup=leaf)
+                if self.pid == 0:
+                    be(theirs)
         finally:
             theirs.close()
             if leaf is not None:
@@ -76,15 +81,15 @@ class Template:
     def _map_ids(self, plan: Plan) -> None:
         step = next(step for step in plan.steps if isinstance(step, steps.MapIds))
         with failure.Applying(step):
-            clone.map_ids(self._pid, step)
-            clone.expose_to_oom_killer(self._pid)
+            clone.map_ids(self.pid, step)
+            clone.expose_to_oom_killer(self.pid)
         self._control.send(wire.GO)
 
     def _await(self, plan: Plan) -> None:
         message = self._control.recv(64)
         if message[:1] == wire.READY:
             return
-        self._end()
+        self.end()
         if message[:1] == wire.FAILED:
             raise failure.from_message(plan, message)
         raise LaunchError("the template died while setting up", layer="mount", step="set-up", errno=0)
@@ -140,11 +145,11 @@ class Template:
 
     def is_alive(self) -> bool:
         """Say whether the template process is there still, or was not started yet."""
-        return self._pid == 0 or os.waitpid(self._pid, os.WNOHANG) == (0, 0)
+        return self.pid == 0 or os.waitpid(self.pid, os.WNOHANG) == (0, 0)
 
     def move(self, floor: int) -> None:
         """Move this side's descriptors out of the numbers below `floor`. Raises OSError."""
-        if self._pid == 0:
+        if self.pid == 0:
             return
         self._pidfd = files.above(self._pidfd, floor)
         if self._control.fileno() < floor:
@@ -155,8 +160,8 @@ class Template:
 
     def close(self) -> None:
         """End the template process and remove its group. One that somebody else keeps busy is left to the next start."""
-        if self._pid:
-            self._end()
+        if self.pid:
+            self.end()
         if self._home:
             try:
                 self._home.remove()
@@ -164,18 +169,19 @@ class Template:
                 if error.errno != errno.EBUSY:
                     raise
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Kill the process and reap it."""
         self._control.close()
         try:
             process.pidfd_send_signal(self._pidfd, _signal.SIGKILL)
-            os.waitpid(self._pid, 0)
+            os.waitpid(self.pid, 0)
         except (ProcessLookupError, ChildProcessError):  # killed by somebody, and reaped when it was looked at
             pass
         os.close(self._pidfd)
-        self._pid = 0
+        self.pid = 0
 
 
-def _view(plan: Plan) -> list[tuple[int, Step]]:
+def view(plan: Plan) -> list[tuple[int, Step]]:
     """Return what the template applies, with positions in the plan."""
     return [(at, step) for at, step in enumerate(plan.steps) if at in plan.shared or isinstance(step, _ONCE)]
 
@@ -199,16 +205,36 @@ def of(plan: Plan, key: bytes) -> Template | None:
     """Return the template for a plan and its `key`, made now where there is none; None for a plan that needs a cold launch."""
     if not key:
         return None
+    return take(key) or keep(key, Template(plan))
+
+
+def take(key: bytes) -> Template | None:
+    """Return the template that is kept under a key, None where there is none that lives."""
     found = _templates.pop(key, None)
     if found and not found.is_alive():
         found.close()
-        found = None
-    if found is None:
-        while len(_templates) >= _MOST:
-            _templates.pop(next(iter(_templates))).close()
-        found = Template(plan)
-    _templates[key] = found
+        return None
+    if found:
+        _templates[key] = found  # the last one now, and so the last to go
     return found
+
+
+def keep(key: bytes, made: Template) -> Template:
+    """Keep a template, and end another one for it where there are too many."""
+    while len(_templates) >= _MOST:
+        _templates.pop(next(iter(_templates))).close()
+    _templates[key] = made
+    return made
+
+
+def drop(key: bytes) -> None:
+    """End the template of a key. Raises OSError where its group stays busy."""
+    _templates.pop(key).close()
+
+
+def pids() -> set[int]:
+    """Return the processes of all templates that are kept."""
+    return {found.pid for found in _templates.values()}
 
 
 def close_all() -> None:
@@ -236,8 +262,8 @@ def key(plan: Plan) -> bytes:
     """
     if not _can_be_cloned(plan):
         return b""
-    shown = [step.path for at, step in _view(plan) if isinstance(step, mounts.ShowSystem)]
+    shown = [step.path for at, step in view(plan) if isinstance(step, mounts.ShowSystem)]
     stamps = [(found.st_dev, found.st_ino) for found in map(os.stat, shown)]
     mounted = files.read("/proc/self/mountinfo", 1 << 24)
     bases = [base.path for base in plan.host.cgroups.bases if base.version == 2]
-    return marshal.dumps((template.packed(_view(plan)), plan.host.outside, bases, stamps, mounted))
+    return marshal.dumps((template.packed(view(plan)), plan.host.outside, bases, stamps, mounted))

@@ -12,6 +12,7 @@ import stat
 from jailpy.child import copying
 from jailpy.frozen import Frozen
 from jailpy.host.plain import open_plain
+from jailpy.kernel import files
 from jailpy.launcher.cgroups import is_of_a_dead_launcher
 
 TYPE_CHECKING = False
@@ -69,7 +70,7 @@ class WorkFolder:
         """Apply CopyIn. Raises OSError: ENOSPC where all copies together are more than the disk limit."""
         target = self.path if step.path == "." else f"{self.path}/{step.path}"
         os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
-        source = open_plain(step.source)
+        source = open_plain(step.source) if step.content is None else files.memory(step.source, step.content)
         try:
             copying.copy_tree(source, target)
         finally:

@@ -43,7 +43,8 @@ class Command(Frozen):
     """What to run: argv, the environment that the payload gets, what is shown to it, how its streams are connected.
 
     `devices` are the block devices behind what is shown, `without_device` the paths that have none; both are looked for
-    only where the profile limits io.
+    only where the profile limits io. `script` is the content of argv[1], a file of the work folder; `preload` are modules that
+    a warm interpreter, argv[0], has imported already.
     """
 
     argv: tuple[str, ...]
@@ -57,6 +58,8 @@ class Command(Frozen):
     keep: tuple[int, ...] = ()
     devices: tuple[str, ...] = ()
     without_device: tuple[str, ...] = ()
+    script: bytes | None = None
+    preload: tuple[str, ...] = ()
 
 
 class Context(Frozen):
@@ -70,3 +73,8 @@ class Context(Frozen):
     def wants(self, layer: str) -> bool:
         """Say whether the profile requires or prefers a layer."""
         return layer in self.profile.require.layers or layer in self.profile.require.prefer
+
+
+def script_name(context: Context) -> str:
+    """Return the name of the script in the work folder; on the command line "./" keeps one with a dash from being an option."""
+    return context.command.argv[1].removeprefix("./")

@@ -8,7 +8,7 @@ user shows, outer places before those inside them, then what is copied in.
 from __future__ import annotations
 
 from jailpy.kernel.mount import NODEV, NOEXEC, NOSUID
-from jailpy.layers import Context, Planned
+from jailpy.layers import Context, Planned, script_name
 from jailpy.layers.system import SHOWN, furnish, open_source
 from jailpy.layers.tree import COW, HOST, PRIVATE, Tree
 from jailpy.layers.view import tmpfs_destinations
@@ -38,6 +38,8 @@ def plan(context: Context) -> Planned:
             _show(tree, context, what)
     for source in context.command.put:
         _copy(tree, context, source)
+    if context.command.script is not None:
+        _put_script(tree, context, context.command.script)
     if tree.around(context.profile.filesystem.workdir) == PRIVATE:
         tree.folder(context.profile.filesystem.workdir)
     _finish(tree, context)
@@ -124,6 +126,13 @@ def _copy(tree: Tree, context: Context, source: Source) -> None:
     tree.add(steps.CopyTree(slot=slot, source=source.path, path=aside))
     tree.add(steps.TakeFolder(slot=slot, path=aside, attributes=writable_attributes(context)))
     tree.attach(slot, source.destination, source.kind, COW, "the copy")
+
+
+def _put_script(tree: Tree, context: Context, content: bytes) -> None:
+    """Copy the script in; jailpy/host/sources.py saw that the work folder is the jail's own."""
+    slot, name = tree.slot(), script_name(context)
+    tree.add(steps.HoldScript(slot=slot, name=name, content=content))
+    tree.copy(slot, name, f"{context.profile.filesystem.workdir.rstrip('/')}/{name}")
 
 
 def _overlay(tree: Tree, context: Context, source: Source, slot: int) -> None:

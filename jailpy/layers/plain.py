@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os.path
 
-from jailpy.layers import Context, Need, Planned, plain_checks, privileges
+from jailpy.layers import Context, Need, Planned, plain_checks, privileges, script_name
 from jailpy.layers.view import Seen, devices, etc_entries, root_entries
 from jailpy.steps import Step, plain, process
 
@@ -74,6 +74,9 @@ def plan_mount(context: Context) -> Planned:
         if source.mode in ("put", "cow"):
             path = plain_checks.inside(context, source.destination)
             steps.append(plain.CopyIn(source=source.path, path=path, owner=owner, most=profile.limits.disk))
+    if command.script is not None:
+        name = script_name(context)
+        steps.append(plain.CopyIn(name, name, owner, most=profile.limits.disk, content=command.script))
     if root:
         steps.append(plain.ChangeRootOnly(path=root))
     notes = [_SEEN, _DISK]

@@ -18,6 +18,7 @@ from jailpy.layers import privileges
 from jailpy.plan import tiers
 from jailpy.profile import locate
 from jailpy.profile.load import load_stamped
+from jailpy.steps.mounts import HoldScript
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Known:
         self.plan = plan
         self.template = template.key(plan)
         self.reused = False
+        self._script = next((at for at, step in enumerate(plan.steps) if isinstance(step, HoldScript)), None)
         self._path = path
         self._stamps = stamps
         self._until = until
@@ -56,10 +58,13 @@ class Known:
         if kept.sources or kept.put or kept.root or kept.devices or kept.without_device:
             command = api.command_of(request, self.plan.profile, self.plan.host)
         else:
-            command = kept.replace(argv=request.argv, environment=api.environment_of(self.plan.profile))
+            command = kept.replace(argv=request.argv, environment=api.environment_of(self.plan.profile), script=request.script)
         if _shape(command) != _shape(kept):
             return None
-        return self.plan.replace(command=command, steps=(*self.plan.steps[:-1], privileges.execute(command)))
+        steps = [*self.plan.steps[:-1], privileges.execute(command)]
+        if self._script is not None and command.script is not None:
+            steps[self._script] = steps[self._script].replace(content=command.script)
+        return self.plan.replace(command=command, steps=tuple(steps))
 
 
 class Plans:
@@ -133,9 +138,10 @@ def _key(request: api.Request) -> bytes:
     overrides = [(each.key, each.value, each.spelling) for each in request.overrides]
     surroundings = [os.environ.get(name) for name in _NAMES]
     where = os.getcwd() if locate.is_path(request.profile) and not request.profile.startswith("/") else ""
-    rest = (request.excused, request.put, bool(request.get), request.terminal, request.keep)
+    script = None if request.script is None else (request.argv[1], request.preload)
+    rest = (request.excused, request.put, bool(request.get), request.terminal, request.keep, script)
     return marshal.dumps((request.profile, overrides, surroundings, where, rest))
 
 
 def _shape(command: Command) -> Command:
-    return command.replace(argv=(), environment=())
+    return command.replace(argv=(), environment=(), script=None)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from jailpy.launcher.cold import Jail
+    from jailpy.launcher.cold import Jail, Way
     from jailpy.plan.compile import Plan
     from jailpy.server.plans import Known
 
@@ -104,17 +104,24 @@ class Worker:
     def _begin(self, wanted: api.Request, plan: Plan, known: Known | None) -> Jail:
         """Launch. A plan of before that cannot be launched may be out of date in a way that nobody saw: it is made anew."""
         try:
-            return _launch(plan, known)
+            return self._launch(plan, known)
         except LaunchError:
             if not known or not known.reused:
                 raise
         self._plans.forget()
-        return _launch(*self._plans.of(wanted))
+        return self._launch(*self._plans.of(wanted))
 
+    def _launch(self, plan: Plan, known: Known | None) -> Jail:
+        key = known.template if known else template.key(plan)
+        return cold.launch(plan, _nothing, self._interpreter(plan, key) or template.of(plan, key))
 
-def _launch(plan: Plan, known: Known | None) -> Jail:
-    way = template.of(plan, known.template if known else template.key(plan))
-    return cold.launch(plan, _nothing, way)
+    def _interpreter(self, plan: Plan, key: bytes) -> Way | None:
+        """Return the interpreter that runs a script, None where a command is to be executed."""
+        if plan.command.script is None:
+            return None
+        from jailpy.launcher import interpreter  # for scripts only
+
+        return interpreter.of(plan, key, self._connection.fileno())
 
 
 def _nothing() -> None:
@@ -163,6 +170,8 @@ def _request(request: dict[str, Any]) -> api.Request:
         put=tuple((source, destination) for source, destination in request["put"]),
         get=tuple((name, destination) for name, destination in request["get"]),
         keep=tuple(request["keep"]),
+        script=None if request["script"] is None else request["script"].encode("utf-8", "surrogateescape"),
+        preload=tuple(request["preload"]),
     )
 
 

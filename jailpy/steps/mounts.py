@@ -79,6 +79,19 @@ class MapSource(MountStep):
         return f"open {self.path} as root to show it {words}, its owner {self.owner[0]}:{self.owner[1]} as the jail's user"
 
 
+class HoldScript(MountStep):
+    """Hold a text of the caller's as a file in memory, for a copy of it."""
+
+    side: ClassVar[str] = "launcher"
+    phase: ClassVar[str] = "sources"
+    slot: int
+    name: str
+    content: bytes
+
+    def describe(self) -> str:
+        return f"hold the {len(self.content)} bytes of {self.name} in memory"
+
+
 class NewTmpfs(MountStep):
     """Make a tmpfs; `size` in bytes."""
 

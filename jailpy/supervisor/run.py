@@ -145,7 +145,8 @@ def _usage(watch: Watch) -> Usage:
     else:
         total = user = system = None
     memory, how = accounting.memory_peak()
-    sources["memory_peak_bytes"] = how if memory is not None else ""
+    left_out = f", without {watch.jail.not_counted}" if watch.jail.not_counted else ""
+    sources["memory_peak_bytes"] = how + left_out if memory is not None else ""
     processes, sources["processes_peak"] = accounting.processes_peak()
     disk, inodes = _fill(watch)
     io = accounting.io_bytes()

@@ -48,15 +48,11 @@ print(json.dumps({
     "arguments": sys.argv[1:],
 }))
 """
-NAMESPACES = """
-import json, os, time
-print(os.getpid()); time.sleep(30)
-"""
 
 
-def cold(*words):
+def cold(*words, options=(), command=(PYTHON, "-I", "-c", LOOK)):
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "jailpy", "exec", "--", PYTHON, "-I", "-c", LOOK, *words],
+        [sys.executable, "-P", "-m", "jailpy", "exec", *options, "--", *command, *words],
         capture_output=True, env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(jailpy.__file__))}, check=True,
     )  # fmt: skip
     return json.loads(done.stdout)
@@ -81,6 +77,20 @@ def test_cold_and_warm_payloads_look_the_same_to_the_kernel(launcher):
     assert first["status"]["Seccomp"] == ["2"]
     assert first["landlock"] != 0
     assert first != warm(launcher, "b")
+
+
+def test_a_script_of_a_warm_interpreter_looks_the_same_to_the_kernel(launcher, tmp_path):
+    script = tmp_path / "look.py"
+    script.write_text(LOOK)
+    first = cold("a", options=["--put", str(script)], command=[PYTHON, "look.py"])
+    for preload in ((), ["json", "ctypes"]):
+        for _ in range(2):
+            second = json.loads(launcher.python(script, ["a"], preload=preload, interpreter=PYTHON, check=True).stdout)
+            for name, seen in first.items():
+                assert second[name] == seen, name
+    assert first["status"]["Name"] == ["python3"]
+    assert first["empty"][0] == ["look.py"]
+    assert first["arguments"] == ["a"]
 
 
 def test_nothing_of_a_run_is_seen_by_the_next(launcher):

@@ -33,7 +33,7 @@ def test_it_has_let_go_of_the_run_when_it_answers(monkeypatch, error):
     monkeypatch.setattr(template.process, "clone3", clone3)
     monkeypatch.setattr(template.rights, "send", send)
     before = os.listdir("/proc/self/fd")
-    assert template._obey(theirs, {0: None}, (0, 0))
+    assert template.obey(theirs, {0: None}, (0, 0))
     assert seen == [(b"", -error, 0) if error else (b"", 4242, 1)]
     assert len(os.listdir("/proc/self/fd")) == len(before)
     for one in (ours, theirs, channel):
