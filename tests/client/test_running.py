@@ -88,10 +88,11 @@ def test_terminate_kills_what_does_not_end(launcher):
 
 
 def test_kill_loses_no_output(launcher):
-    with launcher.popen(["bash", "-c", "printf '%65000s' x; echo; sleep 60"], stdout=PIPE) as running:
-        first = running.stdout.read(1)
+    script = "printf '%65000s' x; echo written >&2; sleep 60"
+    with launcher.popen(["bash", "-c", script], stdout=PIPE, stderr=PIPE) as running:
+        assert running.stderr.read(1) == b"w"
         running.kill()
-        assert len(first) + len(running.communicate()[0]) > 60000
+        assert len(running.communicate()[0]) == 65000
 
 
 def test_kill_ends_a_run_whose_output_nobody_takes(launcher):
