@@ -7,6 +7,7 @@ both outputs.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any
@@ -81,13 +82,14 @@ def launcher(options: Mapping[str, Any]) -> Any:
     return _launchers[key]
 
 
-def _subprocess(commands: Sequence[Sequence[str]]) -> Run:
-    """Run commands one after the other: most peers need one for a run, some one before and one after."""
+def _subprocess(commands: Sequence[Sequence[str]], environment: Mapping[str, str] | None = None) -> Run:
+    """Run commands one after the other (most peers need one for a run, some one before and one after), with more variables."""
+    variables = {**os.environ, **environment} if environment else None
 
     def run() -> bytes:
         written = b""
         for argv in commands:
-            done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True)
+            done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, env=variables)
             if done.returncode:
                 words = last_line(done.stderr or done.stdout)
                 raise FailedError(f"{argv[0]}: status {done.returncode}: {words}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.common import say
-from benchmarks.contestants import LAYERS, Contestant, jailpy, program
+from benchmarks.contestants import LAYERS, Contestant, jailpy
 from benchmarks.timing import summary
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ WITH_NUMPY = """import numpy
 
 print(int(numpy.arange(10).sum()))
 """
+# As the preset blas does in a jail: numpy's library starts as many threads as there are processors otherwise, which costs.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 # name: (script, what it prints, what is loaded beforehand)
 SCRIPTS = {
     "ten lines": (TEN_LINES, '{"Ant": 8, "bee": 4}\n', ["collections", "csv", "io", "json", "re"]),
@@ -58,8 +60,9 @@ def _ways(stage: Stage, name: str, text: str, where: str, preload: list[str], ou
         file.write(text)
     shown = {"ro": [path], "runtime": ["caller-python", "blas"]}
     warm = {"way": "python", "launcher_options": {}, "script": path, "options": {"preload": preload}}
+    plain = {"way": "subprocess", "commands": [[python, path]], "environment": ONE_THREAD}
     entries = [
-        program("", [[python, path]], UNJAILED, where=where),
+        Contestant("", where, plain, UNJAILED),
         Contestant("", where, warm, WARM_PYTHON, LAYERS),
     ]
     jailed = jailpy("", [python, path], where, **shown)

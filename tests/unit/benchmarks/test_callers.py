@@ -124,6 +124,11 @@ def test_another_output_than_expected_is_no_result():
         calls.ready("echo", echo, "8\n")
 
 
+def test_variables_are_added():
+    call = {"way": "subprocess", "commands": [["/bin/sh", "-c", 'echo "$ADDED $HOME"']], "environment": {"ADDED": "x"}}
+    assert calls.output(call) == f"x {os.environ.get('HOME', '')}\n"
+
+
 def test_a_call_is_timed():
     calls.ready("sleep", {"way": "subprocess", "commands": [["/bin/sleep", "0.02"], ["/bin/sleep", "0.03"]]})
     assert min(calls.times("sleep", 2)) >= 50
