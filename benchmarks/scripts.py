@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.common import say
-from benchmarks.contestants import LAYERS, Contestant, jailpy
+from benchmarks.contestants import Contestant, jailpy
 from benchmarks.timing import summary
 
 if TYPE_CHECKING:
     from benchmarks.stage import Stage
 
 WORDS = "start of a Python script"
-UNJAILED, WARM_PYTHON, WARM_RUN = "python3 script.py, not jailed", "Launcher.python(script)", "Launcher.run([python3, script])"
+UNJAILED, ONE_THREAD = "python3 script.py, not jailed", "the same, one thread for numpy"
+WARM_PYTHON, WARM_RUN = "Launcher.python(script)", "Launcher.run([python3, script])"
 TEN_LINES = """import collections
 import csv
 import io
@@ -29,8 +30,8 @@ WITH_NUMPY = """import numpy
 
 print(int(numpy.arange(10).sum()))
 """
-# As the preset blas does in a jail: numpy's library starts as many threads as there are processors otherwise, which costs.
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+# As in a jail: numpy's library starts as many threads as there are processors otherwise, which costs.
+NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 # name: (script, what it prints, what is loaded beforehand)
 SCRIPTS = {
     "ten lines": (TEN_LINES, '{"Ant": 8, "bee": 4}\n', ["collections", "csv", "io", "json", "re"]),
@@ -58,13 +59,11 @@ def _ways(stage: Stage, name: str, text: str, where: str, preload: list[str], ou
     path = f"{stage.scratch}/script-{name.replace(' ', '-')}.py"
     with open(path, "w", encoding="ascii") as file:
         file.write(text)
-    shown = {"ro": [path], "runtime": ["caller-python", "blas"]}
-    warm = {"way": "python", "launcher_options": {}, "script": path, "options": {"preload": preload}}
-    plain = {"way": "subprocess", "commands": [[python, path]], "environment": ONE_THREAD}
-    entries = [
-        Contestant("", where, plain, UNJAILED),
-        Contestant("", where, warm, WARM_PYTHON, LAYERS),
-    ]
-    jailed = jailpy("", [python, path], where, **shown)
-    entries.append(Contestant("", where, jailed.call, WARM_RUN, LAYERS))
-    return [Contestant(f"{entry.shown}, {name}", where, entry.call, entry.shown, entry.confines, output) for entry in entries]
+    plain: dict[str, Any] = {"way": "subprocess", "commands": [[python, path]]}
+    calls: dict[str, dict[str, Any]] = {
+        UNJAILED: plain,
+        ONE_THREAD: {**plain, "environment": NO_THREADS},
+        WARM_PYTHON: {"way": "python", "launcher_options": {}, "script": path, "options": {"preload": preload}},
+        WARM_RUN: jailpy("", [python, path], ro=[path], runtime=["caller-python", "blas"]).call,
+    }
+    return [Contestant(f"{way}, {name}", where, call, way, output=output) for way, call in calls.items()]

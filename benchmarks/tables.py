@@ -97,7 +97,7 @@ def inside(part: Mapping[str, Any]) -> Grid:
 def script(part: Mapping[str, Any]) -> Grid:
     """Make the table of scripts."""
     rows = []
-    for way in (scripts.UNJAILED, scripts.WARM_PYTHON, scripts.WARM_RUN):
+    for way in (scripts.UNJAILED, scripts.ONE_THREAD, scripts.WARM_PYTHON, scripts.WARM_RUN):
         found = [row["ways"].get(way) for row in part["rows"]]
         rows.append((way, *(f"{one['p50']:.1f} ({one['p90']:.1f})" if one else NONE for one in found)))
     return Grid("Start of a Python script, ms, p50 (p90)", ("", *(row["name"] for row in part["rows"])), rows)
