@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 STANDARD = (
     "collections", "copy", "csv", "dataclasses", "datetime", "enum", "functools", "io", "itertools", "json", "math",
-    "operator", "random", "re", "string", "struct", "threading", "time", "typing", "weakref",
+    "operator", "random", "re", "string", "struct", "time", "typing", "weakref",
 )  # fmt: skip
 _LONGEST = 4000
 _THREAD_END_S = 0.5
@@ -106,10 +106,11 @@ def _prepare(control: _socket.socket, places: list[int], names: Iterable[str], i
     for number in (control.fileno(), *places):
         os.set_inheritable(number, False)
     process.prctl(process.PR_SET_PDEATHSIG, _signal.SIGKILL)
-    held = process.permitted()
+    held, folder = process.permitted(), os.getcwd()
     process.set_capabilities(0, held, 0)
     _import(control, names, _Looks(tasks, descriptors))
     os.umask(0o022)
+    sys.path_importer_cache.pop(folder, None)  # the run has another folder there
     listing = _listing()
     process.set_capabilities(held, held, 0)
     process.setns(first, process.CLONE_NEWNS)
@@ -119,10 +120,10 @@ def _prepare(control: _socket.socket, places: list[int], names: Iterable[str], i
     for number in (first, root, view, tasks, descriptors):  # not the second namespace: with it go the paths in /proc/PID/maps
         os.close(number)
     applying.APPLY[steps.Execute] = script.begin
-    script.keep(initial)
     gc.collect()
     gc.disable()
     gc.freeze()
+    script.keep(initial)  # a frozen __main__ would never be collected
     rights.send(control, wire.READY, [listing])
     os.close(listing)
     for number in (1, 2):

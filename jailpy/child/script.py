@@ -13,8 +13,9 @@ import gc
 import io
 import os
 import sys
-import types
 import weakref
+from importlib.machinery import SourceFileLoader
+from types import ModuleType
 
 from jailpy.child import wire
 from jailpy.kernel import cpython, process
@@ -28,15 +29,26 @@ if TYPE_CHECKING:
     from jailpy.steps.process import Execute
 
 _SIGPIPE, _SIGXFSZ = 13, 25
-_kept: dict[str, Any] = {}
-_modules: set[str] = set()
+_kept: list[ModuleType] = []
+_modules: dict[str, ModuleType] = {}
 _run: list[tuple[Any, ...]] = []
+_fresh: list[ModuleType] = []
+_loader = SourceFileLoader("__main__", "")
 
 
 def keep(initial: dict[str, Any]) -> None:
-    """Remember what every run starts from: the dictionary of a fresh `__main__`, and the modules that are there."""
-    _kept.update(initial)
+    """Make all that every run starts with, in the process that runs are cloned from: a clone pays for each page it writes.
+
+    That is a fresh `__main__` (`initial` is the dictionary of the interpreter's own), and no variables. Modules of ours are
+    there under no name.
+    """
+    ours = [name for name in sys.modules if name.partition(".")[0] == "jailpy"]
+    _kept.extend(map(sys.modules.pop, ours))
+    _fresh.append(ModuleType("__main__"))
+    _fresh[0].__dict__.update(initial, __loader__=_loader, __cached__=None)
     _modules.update(sys.modules)
+    sys.modules["__main__"] = _fresh[0]
+    os.environ.clear()
 
 
 def begun() -> tuple[Callable[..., object], tuple[Any, ...], Callable[[list[BaseException]], int]] | None:
@@ -53,21 +65,16 @@ def begin(step: Execute, child: Child) -> None:
     _, argv, environment = child.command()
     process.wipe(*child.wipe, label=b"\0".join(argv))
     _default_signals()
-    os.environb.clear()
-    os.environb.update(environment)
+    for name, value in environment:
+        os.putenv(name, value)
+        os.environ._data[name] = value  # type: ignore[attr-defined] # noqa: SLF001 - what setting a variable comes to
     sys.orig_argv[:] = map(os.fsdecode, argv)
     sys.argv[:] = sys.orig_argv[1:]
-    path = os.path.join(os.getcwd(), sys.argv[0])
-    if not sys.flags.safe_path:
-        sys.path[0] = os.path.dirname(os.path.realpath(path))
-    sys.path_importer_cache.pop(sys.path[0], None)
-    main = types.ModuleType("__main__")
-    main.__dict__.update(_kept)
-    main.__dict__.update(__file__=path, __cached__=None, __loader__=_loader(path))
-    sys.modules["__main__"] = main
-    _forget_ourselves()
+    path = f"{os.getcwd().rstrip('/')}/{sys.argv[0]}"
+    main = _fresh.pop().__dict__
+    main["__file__"] = _loader.path = path
     _reseed()
-    _run.append(cpython.file_to_run(os.fsencode(path), main.__dict__))
+    _run.append(cpython.file_to_run(os.fsencode(path), main))
     gc.enable()
     child.channel.close()
 
@@ -77,17 +84,6 @@ def _default_signals() -> None:
     _signal.signal(_SIGPIPE, _signal.SIG_IGN)
     _signal.signal(_SIGXFSZ, _signal.SIG_IGN)
     _signal.signal(_signal.SIGINT, _signal.default_int_handler)
-
-
-def _loader(path: str) -> object:
-    from importlib.machinery import SourceFileLoader
-
-    return SourceFileLoader("__main__", path)
-
-
-def _forget_ourselves() -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] == "jailpy"]:
-        del sys.modules[name]
 
 
 def _reseed() -> None:
@@ -197,8 +193,13 @@ def _take_down() -> None:
     """Take down the modules that the run has made, as finalize_modules() does; then write out files left open elsewhere."""
     for name in ("last_type", "last_value", "last_traceback", "last_exc"):
         sys.__dict__.pop(name, None)
-    names = [name for name in reversed(sys.modules) if name not in _modules or name == "__main__"]
-    modules = [weakref.ref(sys.modules[name]) for name in names if isinstance(sys.modules[name], types.ModuleType)]
+    names = []
+    for name in reversed(sys.modules):  # the run's own are the last
+        if _modules.get(name) is sys.modules[name]:
+            break
+        names.append(name)
+    names.append("__main__")
+    modules = [weakref.ref(sys.modules[name]) for name in names if isinstance(sys.modules[name], ModuleType)]
     for name in names:
         sys.modules[name] = None  # type: ignore[assignment]
     gc.collect()

@@ -105,7 +105,7 @@ def _clone(
     """Clone init for one run; return its pid and pidfd, or minus the errno and -1. A payload that returns has pid 0."""
     flags, cgroup, slots = words
     try:
-        pid, pidfd = process.clone3(flags | process.CLONE_PARENT, exit_signal=0, cgroup=held[-1] if cgroup else None)
+        pid, pidfd = process.clone3(flags | process.CLONE_PARENT, exit_signal=0, cgroup=held[-1] if cgroup else None, bare=True)
     except OSError as error:
         return -(error.errno or 1), -1
     if pid == 0:

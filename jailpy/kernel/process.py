@@ -52,9 +52,10 @@ class _CloneArgs(ctypes.Structure):
     ]  # fmt: skip
 
 
-def clone3(flags: int, exit_signal: int = 17, cgroup: int | None = None) -> tuple[int, int]:
+def clone3(flags: int, exit_signal: int = 17, cgroup: int | None = None, *, bare: bool = False) -> tuple[int, int]:
     """Fork with new namespaces, optionally straight into a cgroup v2 folder (a descriptor of it).
 
+    With `bare` nothing is done that modules ask for at a fork (os.register_at_fork): for a child that runs none of their code.
     Returns (pid, pidfd) in the parent and (0, -1) in the child. The caller must have one thread (fork(2) from a threaded
     Python is unsafe). Raises OSError. See clone3(2); cgroup needs Linux 5.7.
     """
@@ -63,13 +64,16 @@ def clone3(flags: int, exit_signal: int = 17, cgroup: int | None = None) -> tupl
     if cgroup is not None:
         args.flags |= CLONE_INTO_CGROUP
         args.cgroup = cgroup
-    _before_fork()
+    if not bare:
+        _before_fork()
     pid = libc.syscall(_SYS_clone3, ctypes.byref(args), ctypes.sizeof(args), 0, 0, 0, 0)
     if pid == 0:
-        _after_fork_in_child()
+        if not bare:
+            _after_fork_in_child()
         return 0, -1
     error = fail("clone3") if pid == -1 else None
-    _after_fork_in_parent()
+    if not bare:
+        _after_fork_in_parent()
     if error:
         raise error
     return int(pid), pidfd.value
