@@ -127,7 +127,7 @@ def test_a_service_with_protected_control_groups(guest):
 
 def container(script, options="rw"):
     """Run a script as a container's first process: own cgroup and mount namespace, no systemd to be seen."""
-    mounts = f"mount -t cgroup2 -o {options} none /sys/fs/cgroup && mount -t tmpfs none /run && "
+    mounts = f"umount /sys/fs/cgroup && mount -t cgroup2 -o {options} none /sys/fs/cgroup && mount -t tmpfs none /run && "
     words = (mounts + script).replace("'", "'\\''")
     return f"unshare --cgroup --mount sh -c '{words}'"
 
