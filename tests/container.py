@@ -124,7 +124,14 @@ def run(*argv, uid=0, without=(), shell="", timeout=100):
         with open(f"{bundle}/config.json", "w", encoding="utf-8") as file:
             json.dump(_config(rootfs, command, uid, environment, shown, without), file)
         # in a mount namespace of its own, with version 2 alone: crun refuses to look at hybrid trees
-        alone = ["unshare", "--mount", "sh", "-c", 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"', "sh"]
+        alone = [
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            'umount -Rl /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && exec "$@"',
+            "sh",
+        ]
         crun = [*alone, "crun", "--root", f"{bundle}/state", "--cgroup-manager=disabled"]
         done = subprocess.run(
             [*crun, "run", "--bundle", bundle, name], capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL

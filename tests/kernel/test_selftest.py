@@ -88,6 +88,7 @@ def test_grade_container_holds():
     test_every_layer_in_force_holds("grade-container")
 
 
+@BY_SCOPES
 @pytest.mark.parametrize(
     ("code", "layer", "attack"),
     [

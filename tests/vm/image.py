@@ -21,7 +21,7 @@ from tests.vm.guests import HERE, TREE, Guest
 PACKAGES = (
     "systemd", "systemd-sysv", "udev", "dbus", "dbus-user-session", "libpam-systemd", "apparmor", "uidmap", "util-linux",
     "procps", "kmod", "iproute2", "busybox-static", "python3", "libseccomp2", "bubblewrap", "crun", "sudo", "cron", "strace", "perl",
-    "gcc", "libc6-dev",
+    "gcc", "libc6-dev", "golang-github-containers-common",
 )  # fmt: skip
 TESTS_NEED = ("pytest", "pytest-timeout", "hypothesis")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
