@@ -80,13 +80,18 @@ def _stamp(path: str) -> tuple[int, ...]:
 
 
 def _revision() -> bytes:
-    """Return AppArmor's count of policy changes, b"" where it cannot be read. A second read would wait for the next change."""
+    """Return AppArmor's count of policy changes, b"" where it cannot be read.
+
+    A second read would wait for the next change, and so would the first one where no policy was ever loaded.
+    """
     try:
-        descriptor = os.open(_APPARMOR, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(_APPARMOR, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return b""
     try:
         return os.read(descriptor, 64)
+    except BlockingIOError:
+        return b""
     finally:
         os.close(descriptor)
 

@@ -286,3 +286,16 @@ def test_what_a_worker_keeps_leaves_the_numbers_that_a_run_passes_on(settled, mo
     assert not os.path.exists(f"/proc/self/fd/{kept}")
     assert settled.none()
     os.close(moved)
+
+
+def test_a_kernel_in_which_no_policy_was_ever_loaded(tmp_path, monkeypatch):
+    """Its file of AppArmor's revision gives nothing to read, and blocks."""
+    os.mkfifo(tmp_path / "revision")
+    writer = os.open(tmp_path / "revision", os.O_RDWR)
+    monkeypatch.setattr(changes, "_APPARMOR", str(tmp_path / "revision"))
+    try:
+        assert changes._revision() == b""
+        os.write(writer, b"7\n")
+        assert changes._revision() == b"7\n"
+    finally:
+        os.close(writer)
