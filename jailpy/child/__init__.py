@@ -8,6 +8,7 @@ from __future__ import annotations
 import _signal
 import os
 
+from jailpy import kernel
 from jailpy.child import mounts, process, wire
 from jailpy.child.init import SIGNALS
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from jailpy.child.state import Child
     from jailpy.steps import Step
 
-    Part: TypeAlias = list[tuple[int, Callable[[Any, Child], None], Step]]
+    Part: TypeAlias = list[tuple[int, Callable[..., object], tuple[Any, ...], object]]
 
 APPLY: dict[type[Step], Callable[[Any, Child], None]] = {}
 APPLY.update(mounts.APPLY)
@@ -27,16 +28,16 @@ APPLY.update(process.APPLY)
 
 
 class Program:
-    """The steps of a child by the process that applies them: each with its position in the plan, and its function.
+    """What a child does, by the process that does it. Each entry: position in the plan, function, arguments, what it returns.
 
-    Made before the clone: a child copies every page that it writes to, and making objects is writing.
+    Here a function applies a step; recorder.py turns that into the system calls that it makes.
     """
 
-    def __init__(self, steps: Iterable[tuple[int, Step]]) -> None:
+    def __init__(self, steps: Iterable[tuple[int, Step]], child: Child) -> None:
         sides: dict[str, Part] = {"init": [], "payload": [], "init-after-fork": []}
         for position, step in steps:
             if step.side in sides:
-                sides[step.side].append((position, APPLY[type(step)], step))
+                sides[step.side].append((position, APPLY[type(step)], (step, child), None))
         self.init, self.payload, self.afterwards = sides.values()
 
 
@@ -49,13 +50,13 @@ def enter(child: Child, program: Program) -> None:
     at, is_script = [0], False
     try:
         os.close(child.launchers_end)  # else this process would keep its own channel open, and miss a launcher that died
-        apply(program.init, child, at)
+        apply(program.init, at)
         payload = os.fork()
         if payload == 0:
-            apply(program.payload, child, at)
+            apply(program.payload, at)
             is_script = True
             return
-        apply(program.afterwards, child, at)
+        apply(program.afterwards, at)
         child.reap(child, payload)
         os._exit(0)
     except OSError as error:
@@ -67,10 +68,11 @@ def enter(child: Child, program: Program) -> None:
             os._exit(125)
 
 
-def apply(part: Part, child: Child, at: list[int]) -> None:
-    """Apply the steps of one process; `at[0]` is the position of the step that is being applied."""
-    for at[0], function, step in part:
-        function(step, child)
+def apply(part: Part, at: list[int]) -> None:
+    """Do what stands in a part; `at[0]` is the position of the step that is being applied. Raises OSError."""
+    for at[0], function, args, wanted in part:
+        if (got := function(*args)) != wanted:
+            kernel.not_as_noted(got, args, wanted)
 
 
 def block_signals() -> set[int]:

@@ -36,7 +36,7 @@ def reap(child: Child, payload: int) -> None:
 
 def hide(child: Child) -> int:
     """Hold nothing but the status pipe, say so, and return it."""
-    child.channel.close()
+    os.close(child.channel)
     files.close_all_but((child.status,))
     os.write(child.status, wire.status(wire.HIDDEN, 0, 0, 0, 0))
     return child.status

@@ -13,7 +13,6 @@ import resource
 
 from jailpy import child as applying
 from jailpy.child import template, wire
-from jailpy.child.state import Child
 from jailpy.frozen import Frozen
 from jailpy.kernel import files, process
 
@@ -22,18 +21,19 @@ if TYPE_CHECKING:
     import _socket
 
     from jailpy.child import Program
+    from jailpy.child.state import Child
 
 
 class Start(Frozen):
     """What the interpreter starts with, all of it made before the fork.
 
-    `view` and `place` are the steps of the two mount namespaces, `execute` is the position of the plan's execve, for messages.
-    `code` and `output` are descriptors: what `boot` reads, and where the interpreter's own output goes.
+    `view` and `place` are the steps of the two mount namespaces, bound to `child`; `execute` is the position of the plan's
+    execve, for messages. `code` and `output` are descriptors: what `boot` reads, and where the interpreter's own output goes.
     """
 
+    child: Child
     view: Program
     place: Program
-    slots: dict[int, int]
     folder: str
     stack: tuple[int, int] | None
     execute: int
@@ -47,14 +47,15 @@ class Start(Frozen):
 
 def become(control: _socket.socket, start: Start) -> None:
     """Build both mount namespaces and execute the interpreter. Never returns."""
-    child, at = Child(control, -1, (-1, -1, -1), start.slots, []), [0]
+    child, at = start.child, [0]
+    child.channel = control.fileno()
     try:
-        files.close_all_but((control.fileno(), start.code, start.output, *start.slots.values()))
+        files.close_all_but((child.channel, start.code, start.output, *child.slots.values()))
         template.take_standard_numbers()
-        applying.apply(start.view.init, child, at)
+        applying.apply(start.view.init, at)
         process.prctl(process.PR_SET_PDEATHSIG, _signal.SIGKILL)
-        handed = [control.fileno(), start.code, *_second_namespace(child)]
-        applying.apply(start.place.init, child, at)
+        handed = [child.channel, start.code, *_second_namespace(child)]
+        applying.apply(start.place.init, at)
         at[0] = start.execute
         _prepare(start)
         _execute(child, start, handed)

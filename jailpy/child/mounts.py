@@ -6,7 +6,7 @@ import os
 import stat
 
 from jailpy.child import copying, wire
-from jailpy.kernel import mount
+from jailpy.kernel import files, mount, python
 from jailpy.steps import mounts as steps
 
 TYPE_CHECKING = False
@@ -31,14 +31,14 @@ def show_system(step: steps.ShowSystem, child: Child) -> None:
     shown = mount.open_tree(_HERE, os.fsencode(step.path))
     mount.mount_setattr(shown, step.attributes)
     mount.move_mount(shown, _HERE, os.fsencode(step.at))
-    os.close(shown)
+    files.close(shown)
 
 
 def open_source(step: steps.OpenSource, child: Child) -> None:
     """Apply OpenSource: look the path up once, refuse links, copy the mount that was found."""
     found = mount.openat2(_HERE, os.fsencode(step.path), os.O_PATH, mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_NO_MAGICLINKS)
     child.slots[step.slot] = mount.open_tree(found, b"")
-    os.close(found)
+    files.close(found)
     mount.mount_setattr(child.slots[step.slot], step.attributes)
 
 
@@ -52,48 +52,48 @@ def enter_root(step: steps.EnterRoot, child: Child) -> None:
     """Apply EnterRoot."""
     child.root = child.slots.pop(step.slot)
     mount.move_mount(child.root, _HERE, b"/")
-    os.fchdir(child.root)
+    files.fchdir(child.root)
 
 
 def make_folder(step: steps.MakeFolder, child: Child) -> None:
     """Apply MakeFolder."""
-    os.mkdir(step.path, step.mode)
+    path = os.fsencode(step.path)
+    files.mkdir(path, step.mode)
     if step.mode & stat.S_ISVTX:  # mkdir(2) heeds the umask
-        os.chmod(step.path, step.mode)
+        files.chmod(path, step.mode)
 
 
 def make_file(step: steps.MakeFile, child: Child) -> None:
     """Apply MakeFile."""
-    os.mknod(step.path, step.mode | stat.S_IFREG)
+    path = os.fsencode(step.path)
+    files.mknod(path, step.mode | stat.S_IFREG)
     if step.content:
-        descriptor = os.open(step.path, os.O_WRONLY | os.O_CLOEXEC)
-        os.write(descriptor, step.content)
-        os.close(descriptor)
+        files.put(path, step.content)
 
 
 def make_link(step: steps.MakeLink, child: Child) -> None:
     """Apply MakeLink."""
-    os.symlink(step.target, step.path)
+    files.symlink(os.fsencode(step.target), os.fsencode(step.path))
 
 
 def _attach(source: int, path: str) -> None:
     target = mount.openat2(_HERE, os.fsencode(path), os.O_PATH, _NO_LINKS)
     mount.move_mount(source, target, b"")
-    os.close(target)
+    files.close(target)
 
 
 def attach(step: steps.Attach, child: Child) -> None:
     """Apply Attach."""
     source = child.slots.pop(step.slot)
     _attach(source, step.path)
-    os.close(source)
+    files.close(source)
 
 
 def attach_behind(step: steps.AttachBehind, child: Child) -> None:
     """Apply AttachBehind: an absolute path starts at the host's tree, which the new root covers."""
     source = child.slots.pop(step.slot)
     mount.move_mount(source, _HERE, os.fsencode(step.path))
-    os.close(source)
+    files.close(source)
 
 
 def take_folder(step: steps.TakeFolder, child: Child) -> None:
@@ -112,8 +112,8 @@ def new_overlay(step: steps.NewOverlay, child: Child) -> None:
 def copy_tree(step: steps.CopyTree, child: Child) -> None:
     """Apply CopyTree."""
     source = child.slots.pop(step.slot)
-    copying.copy_tree(source, step.path)
-    os.close(source)
+    python(copying.copy_tree, source, step.path)
+    files.close(source)
 
 
 def new_proc(step: steps.NewProc, child: Child) -> None:
@@ -132,7 +132,7 @@ def bind_read_only(step: steps.BindReadOnly, child: Child) -> None:
     copy = mount.open_tree(_HERE, os.fsencode(step.path))
     mount.mount_setattr(copy, mount.RDONLY | mount.NOSUID | mount.NODEV | mount.NOEXEC)
     _attach(copy, step.path)
-    os.close(copy)
+    files.close(copy)
 
 
 def mask(step: steps.Mask, child: Child) -> None:
@@ -142,7 +142,7 @@ def mask(step: steps.Mask, child: Child) -> None:
             copy = mount.open_tree(_HERE, os.fsencode(cover), recursive=False)
             mount.mount_setattr(copy, mount.RDONLY | mount.NOSUID | mount.NOEXEC, recursive=False)
             _attach(copy, path)
-            os.close(copy)
+            files.close(copy)
         for path in paths[1:]:
             mount.bind(os.fsencode(paths[0]), os.fsencode(path))
 
@@ -152,7 +152,7 @@ def set_attributes(step: steps.SetAttributes, child: Child) -> None:
     target = child.root if not step.path else mount.openat2(_HERE, os.fsencode(step.path), os.O_PATH, _NO_LINKS)
     mount.mount_setattr(target, step.attributes, recursive=False)
     if step.path:
-        os.close(target)
+        files.close(target)
 
 
 def change_root(step: steps.ChangeRoot, child: Child) -> None:
@@ -161,9 +161,9 @@ def change_root(step: steps.ChangeRoot, child: Child) -> None:
         mount.pivot_root()
         mount.detach(b".")
     else:
-        os.chroot(".")
-    os.chdir("/")
-    os.close(child.root)
+        files.chroot(b".")
+    files.chdir(b"/")
+    files.close(child.root)
 
 
 def offer_folder(step: steps.OfferFolder, child: Child) -> None:
@@ -171,7 +171,7 @@ def offer_folder(step: steps.OfferFolder, child: Child) -> None:
     view = mount.open_tree(_HERE, os.fsencode(step.path or "."))
     mount.mount_setattr(view, mount.RDONLY | mount.NOSYMFOLLOW | mount.NOEXEC | mount.NODEV | mount.NOSUID)
     child.send_descriptor(wire.FOLDER, view)
-    os.close(view)
+    files.close(view)
 
 
 APPLY: dict[type[Step], Callable[[Any, Child], None]] = {

@@ -79,9 +79,8 @@ def serve(control_number: int, places: list[int], names: Iterable[str], initial:
     begun = None
     try:
         _prepare(control, places, names, initial)
-        wipe = _argument_area()
-        programs: dict[int, applying.Program] = {}
-        while template.obey(control, programs, wipe):
+        served = template.Template(control, _argument_area())
+        while served.obey():
             pass
         begun = script.begun()
         if begun:

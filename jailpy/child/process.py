@@ -5,11 +5,10 @@ from __future__ import annotations
 import _signal
 import errno
 import os
-import resource
 
 from jailpy.child import wire
 from jailpy.child.init import SIGNALS
-from jailpy.kernel import files, landlock, network, process, seccomp
+from jailpy.kernel import files, landlock, network, process, python, seccomp
 from jailpy.steps import cgroups
 from jailpy.steps import process as steps
 
@@ -41,7 +40,7 @@ def die_with_launcher(step: steps.DieWithLauncher, child: Child) -> None:
 
 def forbid_user_namespaces(step: steps.ForbidUserNamespaces, child: Child) -> None:
     """Apply ForbidUserNamespaces."""
-    files.write(step.path, "0")
+    files.put(os.fsencode(step.path), b"0")
 
 
 def set_hostname(step: steps.SetHostname, child: Child) -> None:
@@ -51,13 +50,13 @@ def set_hostname(step: steps.SetHostname, child: Child) -> None:
 
 def loopback_up(step: steps.LoopbackUp, child: Child) -> None:
     """Apply LoopbackUp."""
-    network.loopback_up()
+    python(network.loopback_up)
 
 
 def join_cgroup(step: cgroups.JoinCgroup, child: Child) -> None:
     """Apply JoinCgroup."""
     for tasks in child.tasks:
-        os.write(tasks, b"0")
+        files.write_to(tasks, b"0")
 
 
 def new_cgroup_namespace(step: steps.NewCgroupNamespace, child: Child) -> None:
@@ -68,7 +67,7 @@ def new_cgroup_namespace(step: steps.NewCgroupNamespace, child: Child) -> None:
 def hide_init(step: steps.HideInit, child: Child) -> None:
     """Apply HideInit."""
     process.prctl(process.PR_SET_DUMPABLE, 0)
-    process.wipe(*child.wipe)
+    python(process.wipe, *child.wipe)
 
 
 def drop_capabilities(step: steps.DropCapabilities, child: Child) -> None:
@@ -102,7 +101,7 @@ def start_session(step: steps.StartSession, child: Child) -> None:
         os.setpgid(0, 0)
         os.tcsetpgrp(child.stdio[0], os.getpid())
     else:
-        os.setsid()
+        python(os.setsid)
 
 
 def set_stdio(step: steps.SetStdio, child: Child) -> None:
@@ -111,39 +110,47 @@ def set_stdio(step: steps.SetStdio, child: Child) -> None:
     Closed now, not at execve: what the caller leaves open would count against the open-files limit of the steps that follow.
     """
     for target, source in enumerate(child.stdio):
-        os.dup2(source, target)
-    files.close_all_but((0, 1, 2, child.channel.fileno(), *step.keep))
+        files.dup_to(source, target)
+    files.close_all_but((0, 1, 2, child.channel, *step.keep))
     for number in step.keep:
-        os.set_inheritable(number, True)
+        files.inherit(number)
 
 
 def default_signals(step: steps.DefaultSignals, child: Child) -> None:
     """Apply DefaultSignals."""
     for number in SIGNALS - {_signal.SIGKILL, _signal.SIGSTOP}:
         if _signal.getsignal(number) is not _signal.SIG_DFL:
-            _signal.signal(number, _signal.SIG_DFL)
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+            process.default_action(number)
+    process.unblock_signals()
 
 
 def change_folder(step: steps.ChangeFolder, child: Child) -> None:
     """Apply ChangeFolder."""
-    os.chdir(step.path)
+    files.chdir(os.fsencode(step.path))
 
 
 def set_rlimit(step: steps.SetRlimit, child: Child) -> None:
     """Apply SetRlimit."""
-    resource.setrlimit(step.resource, (step.value, step.hard))
+    process.set_rlimit(step.resource, step.value, step.hard)
 
 
 def set_affinity(step: steps.SetAffinity, child: Child) -> None:
     """Apply SetAffinity."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: step.count])
+    python(_set_affinity, step.count)
+
+
+def _set_affinity(count: int) -> None:
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
 
 
 def apparmor_on_exec(step: steps.ApparmorOnExec, child: Child) -> None:
     """Apply ApparmorOnExec. An unknown profile is ENOENT here, never an unconfined execve."""
-    files.write("/proc/thread-self/attr/apparmor/exec", f"stack {step.profile}")
-    if files.read("/proc/thread-self/attr/apparmor/exec").rpartition(" (")[0] != step.profile:
+    python(_stack, step.profile)
+
+
+def _stack(profile: str) -> None:
+    files.write("/proc/thread-self/attr/apparmor/exec", f"stack {profile}")
+    if files.read("/proc/thread-self/attr/apparmor/exec").rpartition(" (")[0] != profile:
         raise OSError(errno.ENOENT, "the request does not read back")
 
 
@@ -151,22 +158,19 @@ def restrict_landlock(step: steps.RestrictLandlock, child: Child) -> None:
     """Apply RestrictLandlock."""
     ruleset = landlock.create_ruleset(*step.handled)
     for path, access in step.paths:
-        found = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        found = files.open_path(os.fsencode(path), os.O_PATH)
         landlock.add_path(ruleset, found, access)
-        os.close(found)
+        files.close(found)
     enforce(step, ruleset)
 
 
 def enforce(step: steps.RestrictLandlock, ruleset: int) -> None:
     """Enforce a ruleset; the canary, which could be read until now, must then be refused."""
-    os.close(os.open(step.canary, os.O_RDONLY | os.O_CLOEXEC))
+    canary = os.fsencode(step.canary)
+    files.close(files.open_path(canary, os.O_RDONLY))
     landlock.restrict_self(ruleset, 0)
-    os.close(ruleset)
-    try:
-        os.close(os.open(step.canary, os.O_RDONLY | os.O_CLOEXEC))
-    except PermissionError:
-        return
-    raise OSError(errno.ENOTRECOVERABLE, "Landlock did not refuse its canary")
+    files.close(ruleset)
+    files.open_path(canary, os.O_RDONLY, refused=errno.EACCES)
 
 
 def load_filter(step: steps.LoadFilter, child: Child) -> None:
@@ -174,12 +178,16 @@ def load_filter(step: steps.LoadFilter, child: Child) -> None:
     listener = seccomp.load_filter(step.program, step.listener)
     if step.listener:
         child.send_descriptor(wire.LISTENER, listener)
-        os.close(listener)
+        files.close(listener)
 
 
 def execute(step: steps.Execute, child: Child) -> None:
     """Apply Execute: report READY, wait for the last word, execve. Raises OSError where no candidate can be executed."""
     child.send(wire.READY)
+    python(_execute, step, child)
+
+
+def _execute(step: steps.Execute, child: Child) -> None:
     candidates, argv, environment = child.command() or (step.candidates, step.argv, step.environment)
     try_candidates(candidates, argv, {**dict(environment), **child.variables}, child)
 

@@ -18,7 +18,8 @@ from importlib.machinery import SourceFileLoader
 from types import ModuleType
 
 from jailpy.child import wire
-from jailpy.kernel import cpython, process
+from jailpy.child.init import SIGNALS
+from jailpy.kernel import cpython, process, python
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ def begun() -> tuple[Callable[..., object], tuple[Any, ...], Callable[[list[Base
 def begin(step: Execute, child: Child) -> None:
     """Apply Execute here: report READY, wait for the last word, and be what `python3 script.py` is at its first line."""
     child.send(wire.READY)
+    python(_be_script, child)
+
+
+def _be_script(child: Child) -> None:
     _, argv, environment = child.command()
     process.wipe(*child.wipe, label=b"\0".join(argv))
     _default_signals()
@@ -76,11 +81,14 @@ def begin(step: Execute, child: Child) -> None:
     _reseed()
     _run.append(cpython.file_to_run(os.fsencode(path), main))
     gc.enable()
-    child.channel.close()
+    os.close(child.channel)
 
 
 def _default_signals() -> None:
-    """Set what the interpreter sets when it starts."""
+    """Set what the interpreter sets when it starts. The kernel has default actions already; Python remembers handlers too."""
+    for number in SIGNALS - {_signal.SIGKILL, _signal.SIGSTOP}:
+        if _signal.getsignal(number) is not _signal.SIG_DFL:
+            _signal.signal(number, _signal.SIG_DFL)
     _signal.signal(_SIGPIPE, _signal.SIG_IGN)
     _signal.signal(_SIGXFSZ, _signal.SIG_IGN)
     _signal.signal(_signal.SIGINT, _signal.default_int_handler)

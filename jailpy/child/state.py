@@ -5,12 +5,11 @@ from __future__ import annotations
 import marshal
 import os
 
-from jailpy import rights
 from jailpy.child import init, wire
+from jailpy.kernel import files, messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import _socket
     from typing import Any
 
 
@@ -22,9 +21,7 @@ class Child:
     `owner` the run's own uid, 0 where it has none.
     """
 
-    def __init__(
-        self, channel: _socket.socket, status: int, stdio: tuple[int, int, int], slots: dict[int, int], tasks: list[int]
-    ) -> None:
+    def __init__(self, channel: int, status: int, stdio: tuple[int, int, int], slots: dict[int, int], tasks: list[int]) -> None:
         self.channel = channel
         self.status = status
         self.stdio = stdio
@@ -43,21 +40,21 @@ class Child:
 
     def send(self, message: bytes) -> None:
         """Send one message by write(2), which every filter allows."""
-        os.write(self.channel.fileno(), message)
+        files.write_to(self.channel, message)
 
     def send_descriptor(self, kind: bytes, descriptor: int) -> None:
         """Send one message with a descriptor (SCM_RIGHTS, unix(7))."""
-        rights.send(self.channel, kind, (descriptor,))
+        messages.send_descriptor(self.channel, kind, descriptor)
 
     def wait(self) -> None:
         """Wait for the launcher's word. End of file means that it is gone: raise EOFError."""
-        if os.read(self.channel.fileno(), 16) != wire.GO:
+        if os.read(self.channel, 16) != wire.GO:
             raise EOFError
 
     def command(self) -> Any:
         """Wait for the launcher's last word; return the command that came before it, None where none did."""
         parts = []
-        while (part := os.read(self.channel.fileno(), wire.PART_SIZE)) != wire.GO:
+        while (part := os.read(self.channel, wire.PART_SIZE)) != wire.GO:
             if not part:
                 raise EOFError
             parts.append(part[1:])

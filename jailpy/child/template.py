@@ -10,12 +10,14 @@ from __future__ import annotations
 import _signal
 import _socket
 import array
+import errno
 import marshal
 import os
 
 from jailpy import child as applying
 from jailpy import rights
 from jailpy.child import wire
+from jailpy.child.recorder import recorded
 from jailpy.child.state import Child
 from jailpy.kernel import files, process
 
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 LEARN, CLONE = b"L", b"C"
 _MOST_DESCRIPTORS = 200
+_MOST_NUMBERS = 1024
+_STANDARD = 3
+_ALWAYS = 5  # descriptors that every run hands over: channel, status, stdin, stdout, stderr
 _KINDS = {kind.__name__: kind for kind in applying.APPLY}
 
 
@@ -37,17 +42,21 @@ def packed(steps: Iterable[tuple[int, Step]]) -> bytes:
     return marshal.dumps([(at, type(step).__name__, [getattr(step, name) for name in step._fields]) for at, step in steps])
 
 
-def serve(control: _socket.socket, view: Program, wipe: tuple[int, int]) -> None:
-    """Be the template: apply the view's steps, tell so, then learn and clone at each word of the launcher. Never returns."""
-    child, at = Child(control, -1, (-1, -1, -1), {}, []), [0]
+def serve(child: Child, control: _socket.socket, view: Program) -> None:
+    """Be the template: apply the view's steps, tell so, then learn and clone at each word of the launcher. Never returns.
+
+    `child` is what the steps of the view were bound to; its channel is the control socket.
+    """
+    at, child.channel = [0], control.fileno()
     try:
-        files.close_all_but((2, control.fileno()))
+        files.close_all_but((2, child.channel))
         take_standard_numbers()
-        applying.apply(view.init, child, at)
+        applying.apply(view.init, at)
         process.prctl(process.PR_SET_PDEATHSIG, _signal.SIGKILL)
+        os.close(child.root)
         child.send(wire.READY)
-        programs: dict[int, Program] = {}
-        while obey(control, programs, wipe):
+        template = Template(control, child.wipe)
+        while template.obey():
             pass
         os._exit(0)
     except OSError as error:
@@ -61,65 +70,90 @@ def serve(control: _socket.socket, view: Program, wipe: tuple[int, int]) -> None
 def take_standard_numbers() -> None:
     """Hold 0, 1 and 2: what a run hands over must not have the numbers that become its payload's."""
     number = 0
-    while number <= 2:
+    while number < _STANDARD:
         number = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     os.close(number)
 
 
-def obey(control: _socket.socket, programs: dict[int, Program], wipe: tuple[int, int]) -> bool:
-    """Take one word of the launcher. False at its end of file, and in a payload that runs a script of this very process."""
-    message, ancillary, _, _ = control.recvmsg(4096, _socket.CMSG_SPACE(_MOST_DESCRIPTORS * 4), _socket.MSG_CMSG_CLOEXEC)
-    if not message:
-        return False
-    held = array.array("i", ancillary[0][2]).tolist()
-    number, *words = marshal.loads(message[1:])  # noqa: S302 - from the launcher
-    if message[:1] == LEARN:
-        programs[number] = _program(held[0])
+class Template:
+    """What the template process knows: programs by number, each with the child that it was noted down for."""
+
+    def __init__(self, control: _socket.socket, wipe: tuple[int, int]) -> None:
+        self._control = control
+        self._wipe = wipe
+        self._programs: dict[int, tuple[Child, Program]] = {}
+        self._open = _open_numbers()
+
+    def obey(self) -> bool:
+        """Take one word of the launcher. False at its end of file, and in a payload that runs a script of this very process."""
+        space = _socket.CMSG_SPACE(_MOST_DESCRIPTORS * 4)
+        message, ancillary, _, _ = self._control.recvmsg(4096, space, _socket.MSG_CMSG_CLOEXEC)
+        if not message:
+            return False
+        held = array.array("i", ancillary[0][2]).tolist()
+        number, *words = marshal.loads(message[1:])  # noqa: S302 - from the launcher
+        if message[:1] == LEARN:
+            self._programs[number] = self._learnt(held[0], *words)
+            _close(held)
+            return True
+        pid, pidfd = self._clone(*self._programs[number], *words, held=held)
+        if pid == 0:
+            return False
+        # Before the answer: the run may be over before this process goes on, and its channel's end is to be seen by then.
         _close(held)
+        answer = [pidfd] if pidfd >= 0 else []
+        rights.send(self._control, pid.to_bytes(8, "little", signed=True), answer)
+        _close(answer)
         return True
-    pid, pidfd = _clone(control, programs[number], words, held, wipe)
-    if pid == 0:
-        return False
-    # Before the answer: the run may be over before this process goes on, and its channel's end is to be seen by then.
-    _close(held)
-    answer = [pidfd] if pidfd >= 0 else []
-    rights.send(control, pid.to_bytes(8, "little", signed=True), answer)
-    _close(answer)
-    return True
+
+    def _learnt(self, body: int, slots: tuple[int, ...], tasks: int) -> tuple[Child, Program]:
+        """Note down the steps in a file, for a clone that holds channel, status, stdio, slots, and so many groups' tasks."""
+        with open(body, "rb", closefd=False) as file:
+            plain: Any = marshal.load(file)  # noqa: S302 - from the launcher
+        steps = [(at, _KINDS[name](*values)) for at, name, values in plain]
+        held = self._lowest(_ALWAYS + len(slots) + tasks)
+        channel, status, stdin, stdout, stderr, *rest = held
+        child = Child(channel, status, (stdin, stdout, stderr), dict(zip(slots, rest, strict=False)), rest[len(slots) :])
+        child.wipe, child.launchers_end = self._wipe, self._control.fileno()
+        return child, recorded(steps, child, (self._open | {*held}) - {child.launchers_end})
+
+    def _clone(self, child: Child, program: Program, flags: int, cgroup: bool, *, held: list[int]) -> tuple[int, int]:
+        """Clone init for one run; return its pid and pidfd, or minus the errno and -1. A payload that returns has pid 0."""
+        try:
+            self._see_numbers(held)
+            pid, pidfd = process.clone3(
+                flags | process.CLONE_PARENT, exit_signal=0, cgroup=held[-1] if cgroup else None, bare=True
+            )
+        except OSError as error:
+            return -(error.errno or 1), -1
+        if pid == 0:
+            if cgroup:
+                os.close(held[-1])
+            applying.enter(child, program)
+        return pid, pidfd
+
+    def _see_numbers(self, held: list[int]) -> None:
+        """See that what a run handed over has the numbers that its program names. Raises OSError."""
+        if held != self._lowest(len(held)):
+            raise OSError(errno.EBADFD, os.strerror(errno.EBADFD))
+
+    def _lowest(self, count: int) -> list[int]:
+        """Return the lowest numbers that are free here: those that the next so many descriptors get."""
+        return [number for number in range(count + len(self._open)) if number not in self._open][:count]
+
+
+def _open_numbers() -> set[int]:
+    """Return the numbers of the descriptors that are open; a template has few, and no /proc to look at."""
+    found = set()
+    for number in range(_MOST_NUMBERS):
+        try:
+            os.fstat(number)
+        except OSError:
+            continue
+        found.add(number)
+    return found
 
 
 def _close(descriptors: Iterable[int]) -> None:
     for descriptor in descriptors:
         os.close(descriptor)
-
-
-def _program(body: int) -> Program:
-    with open(body, "rb", closefd=False) as file:
-        plain: Any = marshal.load(file)  # noqa: S302 - from the launcher
-    return applying.Program([(at, _KINDS[name](*values)) for at, name, values in plain])
-
-
-def _clone(
-    control: _socket.socket, program: Program, words: list[Any], held: list[int], wipe: tuple[int, int]
-) -> tuple[int, int]:
-    """Clone init for one run; return its pid and pidfd, or minus the errno and -1. A payload that returns has pid 0."""
-    flags, cgroup, slots = words
-    try:
-        pid, pidfd = process.clone3(flags | process.CLONE_PARENT, exit_signal=0, cgroup=held[-1] if cgroup else None, bare=True)
-    except OSError as error:
-        return -(error.errno or 1), -1
-    if pid == 0:
-        _be_init(control, program, held[:-1] if cgroup else held, slots, wipe)
-    return pid, pidfd
-
-
-def _be_init(control: _socket.socket, program: Program, held: list[int], slots: list[int], wipe: tuple[int, int]) -> None:
-    channel, status, stdin, stdout, stderr = held[:5]
-    tasks = held[5 + len(slots) :]
-    child = Child(
-        _socket.socket(fileno=channel), status, (stdin, stdout, stderr), dict(zip(slots, held[5:], strict=False)), tasks
-    )
-    child.wipe = wipe
-    child.launchers_end = control.detach()
-    child.root = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # the clone's own copy of the mount
-    applying.enter(child, program)

@@ -5,17 +5,96 @@ from __future__ import annotations
 import ctypes
 import os
 
-from jailpy.kernel import NUMBERS, syscall
+from jailpy.kernel import NEW, NUMBERS, syscall
+
+CLOSE_RANGE = 436
+_HERE = -100  # AT_FDCWD
+_F_SETFD = 2
+_LAST = 0x7FFFFFFF
 
 
 def close_all_but(keep: tuple[int, ...]) -> None:
-    """Close every descriptor that is not in `keep`."""
+    """Close every descriptor that is not in `keep`. See close_range(2), Linux 5.9."""
     start = 0
     for number in sorted(set(keep)):
-        if start < number:  # closerange(0, 0) closes every descriptor: its bounds become unsigned in close_range(2)
-            os.closerange(start, number)
+        if start < number:
+            _close_range(start, number - 1)
         start = number + 1
-    os.closerange(start, 0x7FFFFFFF)
+    _close_range(start, _LAST)
+
+
+def _close_range(first: int, last: int) -> None:
+    try:
+        syscall(CLOSE_RANGE, first, last, 0)
+    except OSError:  # a container's filter that does not know the call; Python closes them one by one
+        os.closerange(first, last + 1)
+
+
+def open_path(path: bytes, flags: int, refused: int = 0) -> int:
+    """Return the descriptor (close-on-exec) of a path. Raises OSError. With `refused` see that it fails with that errno."""
+    return syscall(NUMBERS["openat"], _HERE, path, flags | os.O_CLOEXEC, 0, what=os.fsdecode(path), gives=NEW, refused=refused)
+
+
+def close(number: int) -> None:
+    """Close a descriptor. Raises OSError."""
+    syscall(NUMBERS["close"], number)
+
+
+def write_to(number: int, data: bytes) -> None:
+    """Write to a descriptor, in one write(2), what fits into one. Raises OSError."""
+    syscall(NUMBERS["write"], number, data, len(data), gives=len(data))
+
+
+def put(path: bytes, data: bytes) -> None:
+    """Write to a file that exists, in one write(2). Raises OSError."""
+    descriptor = open_path(path, os.O_WRONLY)
+    write_to(descriptor, data)
+    close(descriptor)
+
+
+def mkdir(path: bytes, mode: int) -> None:
+    """Make a folder. Raises OSError. See mkdir(2)."""
+    syscall(NUMBERS["mkdirat"], _HERE, path, mode, what=os.fsdecode(path))
+
+
+def chmod(path: bytes, mode: int) -> None:
+    """Set a mode. Raises OSError. See chmod(2)."""
+    syscall(NUMBERS["fchmodat"], _HERE, path, mode, what=os.fsdecode(path))
+
+
+def mknod(path: bytes, mode: int) -> None:
+    """Make a file. Raises OSError. See mknod(2)."""
+    syscall(NUMBERS["mknodat"], _HERE, path, mode, 0, what=os.fsdecode(path))
+
+
+def symlink(target: bytes, path: bytes) -> None:
+    """Make a symbolic link. Raises OSError. See symlink(2)."""
+    syscall(NUMBERS["symlinkat"], target, _HERE, path, what=os.fsdecode(path))
+
+
+def chdir(path: bytes) -> None:
+    """Change the working folder. Raises OSError. See chdir(2)."""
+    syscall(NUMBERS["chdir"], path, what=os.fsdecode(path))
+
+
+def chroot(path: bytes) -> None:
+    """Change the root. Raises OSError. See chroot(2)."""
+    syscall(NUMBERS["chroot"], path, what=os.fsdecode(path))
+
+
+def fchdir(number: int) -> None:
+    """Change the working folder to that of a descriptor. Raises OSError."""
+    syscall(NUMBERS["fchdir"], number)
+
+
+def dup_to(number: int, target: int) -> None:
+    """Put a descriptor at another number, inherited by execve. Raises OSError. See dup2(2); the numbers differ."""
+    syscall(NUMBERS["dup3"], number, target, 0, gives=target)
+
+
+def inherit(number: int) -> None:
+    """Let execve keep a descriptor. Raises OSError. See fcntl(2), F_SETFD."""
+    syscall(NUMBERS["fcntl"], number, _F_SETFD, 0)
 
 
 def above(number: int, floor: int) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 
-from jailpy.kernel import syscall
+from jailpy.kernel import NEW, syscall
 
 _SYS_create_ruleset = 444
 _SYS_add_rule = 445
@@ -52,7 +52,7 @@ def create_ruleset(handled_fs: int, handled_net: int = 0, scoped: int = 0) -> in
     """
     attributes = _RulesetAttr(handled_fs, handled_net, scoped)
     size = 24 if scoped else 16 if handled_net else 8
-    return syscall(_SYS_create_ruleset, ctypes.byref(attributes), size, 0, what="create_ruleset")
+    return syscall(_SYS_create_ruleset, ctypes.byref(attributes), size, 0, what="create_ruleset", gives=NEW)
 
 
 def add_path(ruleset: int, parent: int, access: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-from jailpy.kernel import NUMBERS, fail, libc, syscall
+from jailpy.kernel import NEW, NUMBERS, files, syscall
 
 _SYS_open_tree, _SYS_move_mount, _SYS_fsopen, _SYS_fsconfig, _SYS_fsmount = 428, 429, 430, 431, 432
 _SYS_mount_setattr, _SYS_openat2 = 442, 437
@@ -32,9 +32,6 @@ IDMAP = 0x00100000
 
 RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH = 1, 2, 4, 8
 
-_mount = libc["mount"]
-_mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_void_p)
-
 
 class _MountAttr(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd")]
@@ -47,19 +44,18 @@ class _OpenHow(ctypes.Structure):
 def openat2(folder: int, path: bytes, flags: int, resolve: int) -> int:
     """Open a path below the descriptor `folder`, with RESOLVE_* limits. Raises OSError. See openat2(2), Linux 5.6."""
     how = _OpenHow(flags=flags | _CLOEXEC, resolve=resolve)
-    return syscall(_SYS_openat2, folder, path, ctypes.byref(how), ctypes.sizeof(how), what=os.fsdecode(path))
+    return syscall(_SYS_openat2, folder, path, ctypes.byref(how), ctypes.sizeof(how), what=os.fsdecode(path), gives=NEW)
 
 
 def make_private() -> None:
     """Cut the whole mount namespace off from its peers. Raises OSError. See mount_namespaces(7)."""
-    if _mount(None, b"/", None, _MS_REC | _MS_PRIVATE, None) == -1:
-        raise fail("/")
+    syscall(NUMBERS["mount"], None, b"/", None, _MS_REC | _MS_PRIVATE, None, what="/")
 
 
 def open_tree(folder: int, path: bytes, recursive: bool = True) -> int:
     """Return a detached copy of the mount at a path (b"" for `folder` itself). Raises OSError. See open_tree(2)."""
     flags = _OPEN_TREE_CLONE | _CLOEXEC | (AT_RECURSIVE if recursive else 0) | (0 if path else AT_EMPTY_PATH)
-    return syscall(_SYS_open_tree, folder, path, flags, what=os.fsdecode(path))
+    return syscall(_SYS_open_tree, folder, path, flags, what=os.fsdecode(path), gives=NEW)
 
 
 def move_mount(mount: int, folder: int, path: bytes) -> None:
@@ -73,8 +69,7 @@ def bind(source: bytes, target: bytes) -> None:
 
     Both paths are followed: for paths that nobody else can change. One call where open_tree(2) needs three.
     """
-    if _mount(source, target, None, _MS_BIND, None) == -1:
-        raise fail(os.fsdecode(target))
+    syscall(NUMBERS["mount"], source, target, None, _MS_BIND, None, what=os.fsdecode(target))
 
 
 def mount_setattr(mount: int, attributes: int, recursive: bool = True, userns: int | None = None) -> None:
@@ -96,16 +91,16 @@ def new_filesystem(kind: bytes, options: tuple[tuple[str, str | None], ...], att
 
     Raises OSError; `filename` names the option that was refused. See fsopen(2), fsconfig(2), fsmount(2).
     """
-    context = syscall(_SYS_fsopen, kind, 1, what=kind.decode())
+    context = syscall(_SYS_fsopen, kind, 1, what=kind.decode(), gives=NEW)
     try:
         for name, value in options:
             command = _FSCONFIG_SET_FLAG if value is None else _FSCONFIG_SET_STRING
             text = None if value is None else os.fsencode(value)
             syscall(_SYS_fsconfig, context, command, name.encode(), text, 0, what=f"{kind.decode()} {name}")
         syscall(_SYS_fsconfig, context, _FSCONFIG_CMD_CREATE, None, None, 0, what=kind.decode())
-        return syscall(_SYS_fsmount, context, 1, attributes, what=kind.decode())
+        return syscall(_SYS_fsmount, context, 1, attributes, what=kind.decode(), gives=NEW)
     finally:
-        os.close(context)
+        files.close(context)
 
 
 def pivot_root() -> None:
@@ -115,5 +110,4 @@ def pivot_root() -> None:
 
 def detach(path: bytes) -> None:
     """Unmount a path lazily. Raises OSError. See umount2(2), MNT_DETACH."""
-    if libc.umount2(path, _MNT_DETACH) == -1:
-        raise fail(os.fsdecode(path))
+    syscall(NUMBERS["umount2"], path, _MNT_DETACH, what=os.fsdecode(path))

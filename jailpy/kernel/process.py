@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 
-from jailpy.kernel import NUMBERS, fail, libc, syscall
+from jailpy.kernel import NUMBERS, call, fail, libc, syscall
 
 CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWUTS = 0x04000000
@@ -33,13 +34,13 @@ _SYS_clone3 = 435
 _SYS_pidfd_open = 434
 _SYS_pidfd_send_signal = 424
 _CAPABILITY_VERSION_3 = 0x20080522
+_SIGACTION, _SIGSET, _SIG_SETMASK = 32, 8, 2  # sizes of the kernel's own structures
+_NO_LIMIT = (1 << 64) - 1
 
 # Looked up once: a look-up in the child would be made, and its pages copied, at each clone.
 _before_fork = ctypes.pythonapi.PyOS_BeforeFork
 _after_fork_in_child = ctypes.pythonapi.PyOS_AfterFork_Child
 _after_fork_in_parent = ctypes.pythonapi.PyOS_AfterFork_Parent
-_prctl = libc["prctl"]
-_prctl.argtypes = (ctypes.c_int, *(ctypes.c_ulong,) * 4)
 
 
 class _CloneArgs(ctypes.Structure):
@@ -66,7 +67,7 @@ def clone3(flags: int, exit_signal: int = 17, cgroup: int | None = None, *, bare
         args.cgroup = cgroup
     if not bare:
         _before_fork()
-    pid = libc.syscall(_SYS_clone3, ctypes.byref(args), ctypes.sizeof(args), 0, 0, 0, 0)
+    pid = call(_SYS_clone3, ctypes.byref(args), ctypes.sizeof(args), 0, 0, 0, 0)
     if pid == 0:
         if not bare:
             _after_fork_in_child()
@@ -81,8 +82,7 @@ def clone3(flags: int, exit_signal: int = 17, cgroup: int | None = None, *, bare
 
 def unshare(flags: int) -> None:
     """Move the calling process into new namespaces. Raises OSError. See unshare(2)."""
-    if libc.unshare(flags) == -1:
-        raise fail("unshare")
+    syscall(NUMBERS["unshare"], flags, what="unshare")
 
 
 def setns(namespace: int, kind: int) -> None:
@@ -93,10 +93,7 @@ def setns(namespace: int, kind: int) -> None:
 
 def prctl(option: int, arg2: int = 0, arg3: int = 0) -> int:
     """Call prctl(2). Raises OSError."""
-    result = _prctl(option, arg2, arg3, 0, 0)
-    if result == -1:
-        raise fail("prctl")
-    return int(result)
+    return syscall(NUMBERS["prctl"], option, arg2, arg3, what="prctl")
 
 
 def drop_bounding_set(last: int) -> None:
@@ -135,8 +132,23 @@ def keep_capabilities(mask: int) -> None:
 
 def sethostname(name: bytes) -> None:
     """Set the name of this uts namespace. Raises OSError. See sethostname(2)."""
-    if libc.sethostname(name, ctypes.c_size_t(len(name))) == -1:
-        raise fail("sethostname")
+    syscall(NUMBERS["sethostname"], name, len(name), what="sethostname")
+
+
+def default_action(number: int) -> None:
+    """Give a signal its default action. Raises OSError. See sigaction(2)."""
+    syscall(NUMBERS["rt_sigaction"], number, bytes(_SIGACTION), None, _SIGSET, what="sigaction")
+
+
+def unblock_signals() -> None:
+    """Unblock every signal. Raises OSError. See sigprocmask(2)."""
+    syscall(NUMBERS["rt_sigprocmask"], _SIG_SETMASK, bytes(_SIGSET), None, _SIGSET, what="sigprocmask")
+
+
+def set_rlimit(resource: int, soft: int, hard: int) -> None:
+    """Set a limit of this process; below 0 is unlimited. Raises OSError. See prlimit(2)."""
+    limits = b"".join((value & _NO_LIMIT).to_bytes(8, sys.byteorder) for value in (soft, hard))
+    syscall(NUMBERS["prlimit64"], 0, resource, limits, None, what="prlimit")
 
 
 def pidfd_send_signal(pidfd: int, number: int) -> None:

@@ -10,7 +10,7 @@ import ctypes
 import errno
 
 from jailpy.frozen import Frozen
-from jailpy.kernel import NUMBERS, fail, libc, syscall
+from jailpy.kernel import NEW, NUMBERS, call, fail, libc, syscall
 
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 ARCH_NAMES = {number: name for name, number in AUDIT_ARCH.items()}
@@ -30,7 +30,7 @@ _INSTRUCTION = 8
 
 
 class _SockFprog(ctypes.Structure):
-    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
 
 
 class _Data(ctypes.Structure):
@@ -73,25 +73,24 @@ def load_filter(program: bytes, listener: bool) -> int:
     """Load a classic BPF program as this thread's filter; with `listener`, return the descriptor of its notifications.
 
     Returns 0 without one. The descriptor is close-on-exec. The caller has set no_new_privs already. With a listener
-    WAIT_KILLABLE_RECV is asked for and given up where the kernel (before 5.19) does not have it: without it a signal
+    WAIT_KILLABLE_RECV is asked for where the kernel (5.19) has it: without it a signal
     to the payload breaks off a call that is being answered, which is then made and reported a second time.
     Raises OSError: EBUSY where a listener exists already, EINVAL for a program that the kernel refuses.
     See seccomp(2), Linux 5.5.
     """
-    buffer = ctypes.create_string_buffer(program, len(program))
-    fprog = _SockFprog(len(program) // _INSTRUCTION, ctypes.addressof(buffer))
-    if not listener:
-        return _load(0, fprog)
-    try:
-        return _load(_FILTER_FLAG_NEW_LISTENER | _FILTER_FLAG_WAIT_KILLABLE_RECV, fprog)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        return _load(_FILTER_FLAG_NEW_LISTENER, fprog)
+    fprog = _SockFprog(len(program) // _INSTRUCTION, program)
+    flags = _listener_flags() if listener else 0
+    gives = NEW if listener else 0
+    return syscall(NUMBERS["seccomp"], _SET_MODE_FILTER, flags, ctypes.byref(fprog), what="seccomp", gives=gives)
 
 
-def _load(flags: int, fprog: _SockFprog) -> int:
-    return syscall(NUMBERS["seccomp"], _SET_MODE_FILTER, flags, ctypes.byref(fprog), what="seccomp")
+def _listener_flags() -> int:
+    """Return the flags for a listener that this kernel knows: it says EFAULT to no program, but EINVAL to an unknown flag."""
+    if not _known_flags:
+        flags = _FILTER_FLAG_NEW_LISTENER | _FILTER_FLAG_WAIT_KILLABLE_RECV
+        call(NUMBERS["seccomp"], _SET_MODE_FILTER, flags, None, 0, 0, 0)
+        _known_flags.append(_FILTER_FLAG_NEW_LISTENER if ctypes.get_errno() == errno.EINVAL else flags)
+    return _known_flags[0]
 
 
 def action_available(action: int) -> bool:
@@ -160,6 +159,7 @@ def _ioctl(descriptor: int, request: int, argument: object) -> bool:
 
 
 _known_sizes: list[tuple[int, int]] = []
+_known_flags: list[int] = []
 
 
 def _sizes() -> tuple[int, int]:

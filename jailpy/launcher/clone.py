@@ -30,7 +30,7 @@ def prepare(jail: Jail) -> None:
 def start(jail: Jail, state: Child) -> None:
     """Start init, straight in its version 2 cgroup."""
     step = next(step for step in jail.plan.steps if isinstance(step, steps.CloneNamespaces))
-    cgroup, program = jail.groups.open_version2(), child.Program(enumerate(jail.plan.steps))
+    cgroup, program = jail.groups.open_version2(), child.Program(enumerate(jail.plan.steps), state)
     try:
         with failure.Applying(step):
             jail.init, jail.pidfd = process.clone3(step.flags, cgroup=cgroup)

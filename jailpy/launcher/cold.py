@@ -229,7 +229,7 @@ def _clone(jail: Jail) -> None:
         from jailpy.kernel import terminal  # noqa: F401 - the child must not import
 
     tasks = jail.groups.open_tasks(version2=any(isinstance(step, cgroup_steps.JoinGroups) for step in jail.plan.steps))
-    state = Child(theirs, status, stdio, jail.slots, tasks)
+    state = Child(theirs.fileno(), status, stdio, jail.slots, tasks)
     state.wipe = argument_area()
     state.launchers_end = ours.fileno()
     try:

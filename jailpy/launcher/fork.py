@@ -69,7 +69,7 @@ def start(jail: Jail, state: Child) -> None:
     state.work, state.top = jail.work.inside, jail.work.top
     execute = next(step for step in jail.plan.steps if isinstance(step, Execute))
     state.variables = jail.work.variables(execute.environment)
-    program = child.Program(enumerate(jail.plan.steps))
+    program = child.Program(enumerate(jail.plan.steps), state)
     with failure.Applying(step):
         os.close(process.pidfd_open(os.getpid()))  # a kernel without it is noticed before there is a child
         jail.init = os.fork()

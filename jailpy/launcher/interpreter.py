@@ -15,6 +15,7 @@ import time
 import jailpy
 from jailpy import cache, child, escape
 from jailpy.child import interpreter, wire
+from jailpy.child.state import Child
 from jailpy.errors import LaunchError, UsageError
 from jailpy.kernel import files, process
 from jailpy.launcher import failure, sources, template
@@ -23,7 +24,6 @@ from jailpy.steps import process as steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jailpy.child.state import Child
     from jailpy.launcher.cold import Jail
     from jailpy.plan.compile import Plan
     from jailpy.steps import Step
@@ -205,10 +205,11 @@ def _mapped(plan: Plan) -> dict[int, int]:
 
 def _start(plan: Plan, slots: dict[int, int], code: int, output: int) -> interpreter.Start:
     at, command = next((at, step) for at, step in enumerate(plan.steps) if isinstance(step, steps.Execute))
+    state = Child(-1, -1, (-1, -1, -1), slots, [])
     return interpreter.Start(
-        view=child.Program(template.view(plan)),
-        place=child.Program(_place(plan)),
-        slots=slots,
+        child=state,
+        view=child.Program(template.view(plan), state),
+        place=child.Program(_place(plan), state),
         folder=plan.profile.filesystem.workdir,
         stack=_stack(plan),
         execute=at,

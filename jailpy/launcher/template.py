@@ -16,6 +16,7 @@ import os
 
 from jailpy import child, rights
 from jailpy.child import template, wire
+from jailpy.child.state import Child
 from jailpy.errors import LaunchError
 from jailpy.kernel import files, process
 from jailpy.launcher import clone, cold, failure
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from jailpy.child.state import Child
     from jailpy.launcher.cold import Jail
     from jailpy.plan.compile import Plan
     from jailpy.steps import Step
@@ -59,8 +59,10 @@ class Template:
 
     def _process(self, jail: Jail) -> Callable[[_socket.socket], None]:
         """Return what the template's process does with its end of the control socket; made before the fork."""
-        program, wipe = child.Program(view(jail.plan)), cold.argument_area()
-        return lambda control: template.serve(control, program, wipe)
+        state = Child(-1, -1, (-1, -1, -1), {}, [])
+        state.wipe = cold.argument_area()
+        program = child.Program(view(jail.plan), state)
+        return lambda control: template.serve(state, control, program)
 
     def _begin(self, plan: Plan, be: Callable[[_socket.socket], None]) -> None:
         self._control, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
@@ -99,18 +101,22 @@ class Template:
         step = next(step for step in jail.plan.steps if isinstance(step, steps.CloneNamespaces))
         jail.command = _command(jail.plan)
         cgroup = jail.groups.open_version2()
-        held = [state.channel.fileno(), state.status, *state.stdio, *state.slots.values(), *state.tasks]
+        held = [state.channel, state.status, *state.stdio, *state.slots.values(), *state.tasks]
         try:
             with failure.Applying(step):
-                words = (self._program(jail.plan), step.flags & ~process.CLONE_NEWUSER, cgroup is not None, list(state.slots))
+                number = self._program(jail.plan, tuple(state.slots), len(state.tasks))
+                words = (number, step.flags & ~process.CLONE_NEWUSER, cgroup is not None)
                 self._say(template.CLONE, words, held if cgroup is None else [*held, cgroup])
                 jail.init, jail.pidfd = self._answer()
         finally:
             if cgroup is not None:
                 os.close(cgroup)
 
-    def _program(self, plan: Plan) -> int:
-        """Return the number of the program for a plan, which the template is taught where it does not know it."""
+    def _program(self, plan: Plan, slots: tuple[int, ...], tasks: int) -> int:
+        """Return the number of the program for a plan, which the template is taught where it does not know it.
+
+        `slots` are those that the launcher filled, in their order; `tasks` is how many groups init joins.
+        """
         steps = template.packed(_rest(plan))
         if steps not in self._learnt:
             if len(self._learnt) == _MOST_PROGRAMS:
@@ -119,7 +125,7 @@ class Template:
                 body.write(steps)
                 body.flush()
                 body.seek(0)
-                self._say(template.LEARN, (len(self._learnt),), [body.fileno()])
+                self._say(template.LEARN, (len(self._learnt), slots, tasks), [body.fileno()])
             self._learnt[steps] = len(self._learnt)
         return self._learnt[steps]
 

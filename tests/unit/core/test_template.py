@@ -28,13 +28,28 @@ def test_it_has_let_go_of_the_run_when_it_answers(monkeypatch, error):
     def send(control, message, descriptors):
         seen.append((channel.recv(1, socket.MSG_DONTWAIT), int.from_bytes(message, "little", signed=True), len(descriptors)))
 
-    rights.send(ours, template.CLONE + marshal.dumps((0, 0, False, [])), [end.fileno()])
+    rights.send(ours, template.CLONE + marshal.dumps((0, 0, False)), [end.fileno()])
     end.close()
     monkeypatch.setattr(template.process, "clone3", clone3)
     monkeypatch.setattr(template.rights, "send", send)
     before = os.listdir("/proc/self/fd")
-    assert template.obey(theirs, {0: None}, (0, 0))
+    under_test = template.Template(theirs, (0, 0))
+    monkeypatch.setattr(under_test, "_see_numbers", lambda held: None)
+    under_test._programs[0] = (None, None)
+    assert under_test.obey()
     assert seen == [(b"", -error, 0) if error else (b"", 4242, 1)]
     assert len(os.listdir("/proc/self/fd")) == len(before)
     for one in (ours, theirs, channel):
         one.close()
+
+
+def test_numbers_that_its_programs_do_not_name_are_refused():
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    under_test = template.Template(theirs, (0, 0))
+    first = theirs.fileno() + 1
+    under_test._see_numbers([first, first + 1, first + 2])
+    for held in ([first + 1], [first, first + 2], [first, first]):
+        with pytest.raises(OSError, match="bad state"):
+            under_test._see_numbers(held)
+    ours.close()
+    theirs.close()
