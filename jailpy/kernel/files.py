@@ -11,6 +11,7 @@ CLOSE_RANGE = 436
 _HERE = -100  # AT_FDCWD
 _F_SETFD = 2
 _LAST = 0x7FFFFFFF
+_WHOLE = 1 << 14
 
 
 def close_all_but(keep: tuple[int, ...]) -> None:
@@ -128,6 +129,16 @@ def write(path: str, value: str) -> None:
         os.close(descriptor)
 
 
+def write_and_read(path: str, value: str) -> str:
+    """Write a value to a kernel file in one write(2), and return what it reads then. Raises OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, value.encode())
+        return os.fsdecode(os.pread(descriptor, _WHOLE, 0))
+    finally:
+        os.close(descriptor)
+
+
 def read(path: str, limit: int = 1 << 20) -> str:
     """Read at most `limit` bytes of a kernel file. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -137,6 +148,15 @@ def read(path: str, limit: int = 1 << 20) -> str:
             parts.append(part)
             limit -= len(part)
         return os.fsdecode(b"".join(parts))
+    finally:
+        os.close(descriptor)
+
+
+def whole(path: str) -> str:
+    """Read a small file that the kernel gives in one read(2): a value, or one process's record. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.fsdecode(os.read(descriptor, _WHOLE))
     finally:
         os.close(descriptor)
 

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
     from jailpy.steps import cgroups as steps
 
+_collected: dict[str, float] = {}
+
 _ROUNDING = 65536  # limits are rounded down to a page, which has 64 KiB at most
 _REMOVAL_S = 2.0
 _LEFTOVER_S = 0.2
+_COLLECT_S = 1.0
 _NOT_OURS = (errno.EPERM, errno.EACCES, errno.ENOENT, errno.ENODEV, errno.EBUSY)
 
 
@@ -41,7 +44,7 @@ class RunCgroups:
     def make(self, step: steps.MakeCgroup) -> None:
         """Apply MakeCgroup, after removing what dead launchers left in the same place. Raises OSError."""
         parent = self._base.get(step.parent, step.parent)
-        collect_leftovers(parent)
+        _collect_now_and_then(parent)
         if self.home and step.version == 2:
             self.place(step.parent, parent := self.home.below(parent, step.controllers))
         path = f"{parent}/{self.name}"
@@ -75,8 +78,7 @@ class RunCgroups:
         parent = self._base.get(step.parent, step.parent)
         path = f"{parent}/{self.name}/{step.file}"
         try:
-            files.write(path, step.value)
-            kept = files.read(path).strip()
+            kept = files.write_and_read(path, step.value).strip()
         except OSError as error:
             if step.required and error.errno == errno.ENOENT:
                 raise OSError(errno.EOPNOTSUPP, f"the group has no {step.file}", path) from error
@@ -248,6 +250,14 @@ def _leftovers(parent: str) -> Iterable[str]:
     for name in os.listdir(parent):
         if is_of_a_dead_launcher(name):
             yield f"{parent}/{name}"
+
+
+def _collect_now_and_then(parent: str) -> None:
+    """Collect leftovers at the first start here, and once a second: a listing costs more than a group."""
+    now = time.monotonic()
+    if now - _collected.get(parent, -_COLLECT_S) >= _COLLECT_S:
+        _collected[parent] = now
+        collect_leftovers(parent)
 
 
 def collect_leftovers(parent: str) -> None:

@@ -11,6 +11,7 @@ import os
 from jailpy import child
 from jailpy.kernel import files, process
 from jailpy.launcher import failure
+from jailpy.launcher.forking import Forking, argument_area
 from jailpy.steps import process as steps
 
 TYPE_CHECKING = False
@@ -29,13 +30,14 @@ def prepare(jail: Jail) -> None:
 
 def start(jail: Jail, state: Child) -> None:
     """Start init, straight in its version 2 cgroup."""
-    step = next(step for step in jail.plan.steps if isinstance(step, steps.CloneNamespaces))
+    (step,) = jail.plan.of(steps.CloneNamespaces)
+    state.wipe = argument_area()
     cgroup, program = jail.groups.open_version2(), child.Program(enumerate(jail.plan.steps), state)
     try:
-        with failure.Applying(step):
+        with failure.Applying(step), Forking(jail.plan.host.real_root):
             jail.init, jail.pidfd = process.clone3(step.flags, cgroup=cgroup)
-        if jail.init == 0:
-            child.enter(state, program)
+            if jail.init == 0:
+                child.enter(state, program)
     finally:
         if cgroup is not None:
             os.close(cgroup)
@@ -43,12 +45,11 @@ def start(jail: Jail, state: Child) -> None:
 
 def after(jail: Jail) -> None:
     """Write the id maps, and tell init so."""
-    for step in jail.plan.steps:
-        if isinstance(step, steps.MapIds):
-            with failure.Applying(step):
-                map_ids(jail.init, step)
-                expose_to_oom_killer(jail.init)
-            jail.go()
+    for step in jail.plan.of(steps.MapIds):
+        with failure.Applying(step):
+            map_ids(jail.init, step)
+            expose_to_oom_killer(jail.init)
+        jail.go()
 
 
 def map_ids(pid: int, step: steps.MapIds) -> None:

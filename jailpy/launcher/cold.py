@@ -7,13 +7,10 @@ launcher ── clone3 ──▶ init ── fork ──▶ payload (parked befo
 
 from __future__ import annotations
 
-import _signal
 import _socket
-import gc
 import os
 import select
 
-from jailpy import child
 from jailpy.child import wire
 from jailpy.child.state import Child
 from jailpy.errors import LaunchError
@@ -45,7 +42,8 @@ if TYPE_CHECKING:
 
 
 _SETUP_TIMEOUT_MS = 60_000
-_count = [0]
+_count = [0, 0]
+_prefix: list[str] = []
 
 
 class Jail:
@@ -78,7 +76,7 @@ class Jail:
         """
         if self.work:
             return [(self.plan.profile.filesystem.workdir.strip("/"), self.work.view)] if purpose == "collect" else []
-        steps = [step for step in self.plan.steps if isinstance(step, mount_steps.OfferFolder)]
+        steps = self.plan.of(mount_steps.OfferFolder)
         return [(step.path, view) for step, view in zip(steps, self.folders, strict=True) if step.purpose == purpose]
 
     def go(self) -> None:
@@ -144,13 +142,16 @@ class Jail:
 
 def group_name() -> str:
     """Return a new name for a group of this launcher's."""
-    _count[0] += 1
-    return name_for(os.getpid(), start_time("self"), _count[0])
+    if _count[0] != os.getpid():  # a forked launcher is another one
+        _count[:] = os.getpid(), 0
+        _prefix[:] = [name_for(os.getpid(), start_time("self"), 0)[:-1]]
+    _count[1] += 1
+    return f"{_prefix[0]}{_count[1]}"
 
 
 def _way(plan: Plan) -> Way:
     """Return the module that starts and ends init: with namespaces, or without."""
-    if any(isinstance(step, process_steps.CloneNamespaces) for step in plan.steps):
+    if plan.of(process_steps.CloneNamespaces):
         return clone
     from jailpy.launcher import fork
 
@@ -184,7 +185,7 @@ def launch(plan: Plan, meanwhile: Callable[[], None], way: Way | None = None) ->
 
 def _before_clone(jail: Jail) -> None:
     jail.way.place(jail)
-    for step in jail.plan.steps:
+    for step in jail.plan.launcher:
         with failure.Applying(step):
             if isinstance(step, cgroup_steps.EnterScope):
                 from jailpy.launcher import scope  # D-Bus, on systemd hosts without a delegated group only
@@ -228,46 +229,15 @@ def _clone(jail: Jail) -> None:
     if jail.plan.command.terminal:
         from jailpy.kernel import terminal  # noqa: F401 - the child must not import
 
-    tasks = jail.groups.open_tasks(version2=any(isinstance(step, cgroup_steps.JoinGroups) for step in jail.plan.steps))
+    tasks = jail.groups.open_tasks(version2=bool(jail.plan.of(cgroup_steps.JoinGroups)))
     state = Child(theirs.fileno(), status, stdio, jail.slots, tasks)
-    state.wipe = argument_area()
     state.launchers_end = ours.fileno()
     try:
-        with Forking(jail.plan.host.real_root):
-            jail.way.start(jail, state)
+        jail.way.start(jail, state)
     finally:
         theirs.close()
         for number in (status, *stdio, *tasks):
             os.close(number)
-
-
-class Forking:
-    """What holds while this process forks: no signal reaches a handler, no garbage is collected, root has no groups."""
-
-    def __init__(self, real_root: bool) -> None:
-        self._groups = os.getgroups() if real_root else None
-        self._collected = gc.isenabled()
-
-    def __enter__(self) -> None:
-        if self._groups is not None:
-            os.setgroups([])
-        gc.disable()
-        gc.freeze()
-        self._mask = child.block_signals()
-
-    def __exit__(self, *_: object) -> None:
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, self._mask)
-        gc.unfreeze()
-        if self._collected:
-            gc.enable()
-        if self._groups is not None:
-            os.setgroups(self._groups)
-
-
-def argument_area() -> tuple[int, int]:
-    """Return where this process's arguments and environment lie in memory (proc_pid_stat(5), fields 48 and 51)."""
-    fields = files.read("/proc/self/stat").rpartition(")")[2].split()
-    return int(fields[45]), int(fields[48])
 
 
 def _after_clone(jail: Jail) -> None:

@@ -16,6 +16,7 @@ from jailpy.errors import LaunchError
 from jailpy.kernel import files, process
 from jailpy.launcher import failure
 from jailpy.launcher.clone import expose_to_oom_killer
+from jailpy.launcher.forking import Forking, argument_area
 from jailpy.launcher.work import WorkFolder
 from jailpy.steps import plain as steps
 from jailpy.steps.process import Execute
@@ -47,7 +48,7 @@ def prepare(jail: Jail) -> None:
 
 def _own_uid(jail: Jail) -> int:
     """Return the run's own uid, 0 where it has none."""
-    return next((step.uid for step in jail.plan.steps if isinstance(step, steps.BecomeUnused)), 0)
+    return next((step.uid for step in jail.plan.of(steps.BecomeUnused)), 0)
 
 
 def _see_that_nobody_is(uid: int) -> None:
@@ -64,13 +65,15 @@ def _see_that_nobody_is(uid: int) -> None:
 def start(jail: Jail, state: Child) -> None:
     """Start init."""
     assert jail.work is not None
-    step = next(step for step in jail.plan.steps if isinstance(step, steps.ForkInit))
+    (step,) = jail.plan.of(steps.ForkInit)
     state.reap, state.owner = plain.reap, _own_uid(jail)
     state.work, state.top = jail.work.inside, jail.work.top
-    execute = next(step for step in jail.plan.steps if isinstance(step, Execute))
+    execute = jail.plan.steps[-1]
+    assert isinstance(execute, Execute)
     state.variables = jail.work.variables(execute.environment)
+    state.wipe = argument_area()
     program = child.Program(enumerate(jail.plan.steps), state)
-    with failure.Applying(step):
+    with failure.Applying(step), Forking(jail.plan.host.real_root):
         os.close(process.pidfd_open(os.getpid()))  # a kernel without it is noticed before there is a child
         jail.init = os.fork()
         if jail.init == 0:
@@ -80,7 +83,7 @@ def start(jail: Jail, state: Child) -> None:
 
 def after(jail: Jail) -> None:
     """Take the launcher's protection from init."""
-    step = next(step for step in jail.plan.steps if isinstance(step, steps.ForkInit))
+    (step,) = jail.plan.of(steps.ForkInit)
     with failure.Applying(step):
         expose_to_oom_killer(jail.init)
 

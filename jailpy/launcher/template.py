@@ -19,7 +19,7 @@ from jailpy.child import template, wire
 from jailpy.child.state import Child
 from jailpy.errors import LaunchError
 from jailpy.kernel import files, process
-from jailpy.launcher import clone, cold, failure
+from jailpy.launcher import clone, cold, failure, forking
 from jailpy.launcher.cgroups import Home
 from jailpy.steps import mounts
 from jailpy.steps import process as steps
@@ -47,6 +47,7 @@ class Template:
         self._home = Home(cold.group_name(), plan.host.outside) if plan.host.real_root else None
         self.pid, self._pidfd = 0, -1
         self._learnt: dict[bytes, int] = {}
+        self._last: tuple[object, int] = (None, 0)
 
     def place(self, jail: Jail) -> None:
         """Let version 2 groups be made where the template may start processes in them, where this launcher is root."""
@@ -60,7 +61,7 @@ class Template:
     def _process(self, jail: Jail) -> Callable[[_socket.socket], None]:
         """Return what the template's process does with its end of the control socket; made before the fork."""
         state = Child(-1, -1, (-1, -1, -1), {}, [])
-        state.wipe = cold.argument_area()
+        state.wipe = forking.argument_area()
         program = child.Program(view(jail.plan), state)
         return lambda control: template.serve(state, control, program)
 
@@ -69,7 +70,7 @@ class Template:
         self._control.settimeout(_TIMEOUT_S)
         leaf = os.open(self._home.leaf, os.O_RDONLY | os.O_CLOEXEC) if self._home and self._home.leaf else None
         try:
-            with cold.Forking(plan.host.real_root):
+            with forking.Forking(plan.host.real_root):
                 self.pid, self._pidfd = process.clone3(process.CLONE_NEWUSER | process.CLONE_NEWNS, cgroup=leaf)
                 if self.pid == 0:
                     be(theirs)
@@ -81,7 +82,7 @@ class Template:
         self._await(plan)
 
     def _map_ids(self, plan: Plan) -> None:
-        step = next(step for step in plan.steps if isinstance(step, steps.MapIds))
+        (step,) = plan.of(steps.MapIds)
         with failure.Applying(step):
             clone.map_ids(self.pid, step)
             clone.expose_to_oom_killer(self.pid)
@@ -98,7 +99,7 @@ class Template:
 
     def start(self, jail: Jail, state: Child) -> None:
         """Let the template clone init, and hand over what is the run's. Raises LaunchError; OSError where it is gone."""
-        step = next(step for step in jail.plan.steps if isinstance(step, steps.CloneNamespaces))
+        (step,) = jail.plan.of(steps.CloneNamespaces)
         jail.command = _command(jail.plan)
         cgroup = jail.groups.open_version2()
         held = [state.channel, state.status, *state.stdio, *state.slots.values(), *state.tasks]
@@ -115,9 +116,16 @@ class Template:
     def _program(self, plan: Plan, slots: tuple[int, ...], tasks: int) -> int:
         """Return the number of the program for a plan, which the template is taught where it does not know it.
 
-        `slots` are those that the launcher filled, in their order; `tasks` is how many groups init joins.
+        `slots` are those that the launcher filled, in their order; `tasks` is how many groups init joins. Plans that are made
+        of another by another command have the same `kinds`.
         """
-        steps = template.packed(_rest(plan))
+        if self._last[0] is plan.kinds:
+            return self._last[1]
+        number = self._taught(template.packed(_rest(plan)), slots, tasks)
+        self._last = plan.kinds, number
+        return number
+
+    def _taught(self, steps: bytes, slots: tuple[int, ...], tasks: int) -> int:
         if steps not in self._learnt:
             if len(self._learnt) == _MOST_PROGRAMS:
                 self._learnt.clear()
@@ -203,7 +211,8 @@ def _rest(plan: Plan) -> list[tuple[int, Step]]:
 
 def _command(plan: Plan) -> bytes:
     """Return what the payload executes, as it reads it before the last word."""
-    found = next(step for step in reversed(plan.steps) if isinstance(step, steps.Execute))
+    found = plan.steps[-1]
+    assert isinstance(found, steps.Execute)
     return marshal.dumps((found.candidates, found.argv, found.environment))
 
 
@@ -256,8 +265,7 @@ def make_room(floor: int) -> None:
 
 
 def _can_be_cloned(plan: Plan) -> bool:
-    kinds = {type(step) for step in plan.steps}
-    return steps.CloneNamespaces in kinds and not plan.command.keep and plan.host.cgroups.has("pids")
+    return bool(plan.of(steps.CloneNamespaces)) and not plan.command.keep and plan.host.cgroups.has("pids")
 
 
 def key(plan: Plan) -> bytes:

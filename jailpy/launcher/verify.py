@@ -39,6 +39,13 @@ _LIMIT_WORDS = {
     "RLIMIT_CPU": "Max cpu time",
     "RLIMIT_DATA": "Max data size",
 }
+_NEWLINE = "\n"
+_NO_DIGITS = dict.fromkeys(map(ord, "0123456789"))
+# What the run before was found to have, word by word; and what this process itself has.
+_checked_mounts: list[tuple[str, str]] = []
+_checked_limits: list[tuple[tuple[steps.SetRlimit, ...], str]] = []
+_namespaces_of_own: dict[str, str] = {}
+_filters_of_own: dict[str, int] = {}
 
 
 def verify(plan: Plan, pid: int, groups: RunCgroups) -> dict[str, str]:
@@ -51,13 +58,14 @@ def verify(plan: Plan, pid: int, groups: RunCgroups) -> dict[str, str]:
 
 
 def _look(plan: Plan, pid: int, groups: RunCgroups) -> dict[str, str]:
-    planned = {
+    planned = [
         layer.name
         for layer in plan.layers
         if layer.state in ("enforced", "degraded") and (layer.steps or layer.name in _NAMESPACES)
-    }
-    status = _status(pid)
-    seen = {name: _namespace(pid, name, kind) for name, kind in _NAMESPACES.items() if name in planned}
+    ]
+    status = Status(pid)
+    own = _own_namespaces()
+    seen = {name: _namespace(pid, name, kind, own[kind]) for name, kind in _NAMESPACES.items() if name in planned}
     if "user" in planned:
         seen["user"] += f", uid_map {_uid_map(plan, pid)}"
         seen["mount"] += f", {_mounts(plan, pid)}"
@@ -84,9 +92,20 @@ def _refuse(layer: str, what: str) -> LaunchError:
     return LaunchError(f"{layer}: {what}", layer=layer, step="verify", errno=0)
 
 
-def _status(pid: int | str) -> dict[str, str]:
-    lines = files.read(f"/proc/{pid}/status").splitlines()
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+class Status:
+    """The fields of /proc/PID/status. Most are of no interest, so each is looked for when it is asked for."""
+
+    def __init__(self, pid: int | str) -> None:
+        self._text = "\n" + files.whole(f"/proc/{pid}/status")
+
+    def __contains__(self, name: str) -> bool:
+        return f"\n{name}:" in self._text
+
+    def __getitem__(self, name: str) -> str:
+        _, found, rest = self._text.partition(f"\n{name}:")
+        if not found:
+            raise _refuse("pid", f"/proc/PID/status shows no {name}")
+        return rest.partition("\n")[0].strip()
 
 
 def _expect(layer: str, values: list[str], wanted: str) -> str:
@@ -95,34 +114,48 @@ def _expect(layer: str, values: list[str], wanted: str) -> str:
     return f"/proc/PID/status shows {wanted}"
 
 
-def _capabilities(plan: Plan, status: dict[str, str]) -> str:
+def _capabilities(plan: Plan, status: Status) -> str:
     """Expect all five sets to be empty; the bounding set only where a step says that it empties it."""
-    four_only = any(type(step).__name__ == "GiveUpCapabilities" for step in plan.steps)
+    four_only = any(kind.__name__ == "GiveUpCapabilities" for kind in plan.kinds)
     names = ("Inh", "Prm", "Eff", "Amb") if four_only else ("Inh", "Prm", "Eff", "Bnd", "Amb")
     return _expect("capabilities", [status[f"Cap{name}"] for name in names], "0" * 16)
 
 
-def _filters(status: dict[str, str]) -> str:
+def _filters(status: Status) -> str:
     """Expect one filter more than the launcher itself is under (a container's). Linux before 5.9 does not count them."""
     found = _expect("seccomp", [status["Seccomp"]], "2")
-    own = _status("self")
     if "Seccomp_filters" not in status:
         return found
-    added = int(status["Seccomp_filters"]) - int(own["Seccomp_filters"])
+    added = int(status["Seccomp_filters"]) - _own_filters()
     if added != 1:
         raise _refuse("seccomp", f"/proc/PID/status shows {added} filters more than the launcher has where 1 was expected")
     return f"{found}, 1 filter"
 
 
-def _namespace(pid: int, name: str, kind: str) -> str:
-    theirs, ours = (os.readlink(f"/proc/{who}/ns/{kind}") for who in (pid, "self"))
+def _own_filters() -> int:
+    """Return how many filters this process is under. It loads none itself, so the number is that of its start."""
+    if _filters_of_own.get("pid") != os.getpid():
+        _filters_of_own.update(pid=os.getpid(), count=int(Status("self")["Seccomp_filters"]))
+    return _filters_of_own["count"]
+
+
+def _own_namespaces() -> dict[str, str]:
+    """Return the namespaces of this process, which never leaves them."""
+    if _namespaces_of_own.get("") != str(os.getpid()):
+        _namespaces_of_own.update({kind: os.readlink(f"/proc/self/ns/{kind}") for kind in _NAMESPACES.values()})
+        _namespaces_of_own[""] = str(os.getpid())
+    return _namespaces_of_own
+
+
+def _namespace(pid: int, name: str, kind: str, ours: str) -> str:
+    theirs = os.readlink(f"/proc/{pid}/ns/{kind}")
     if theirs == ours:
         raise _refuse(name, "the payload is in the launcher's namespace")
     return theirs
 
 
 def _uid_map(plan: Plan, pid: int) -> str:
-    found = files.read(f"/proc/{pid}/uid_map").split()
+    found = files.whole(f"/proc/{pid}/uid_map").split()
     wanted = [str(plan.profile.identity.uid), str(plan.host.outside[0]), "1"]
     if found != wanted:
         raise _refuse("user", f"uid_map is {' '.join(found)}")
@@ -130,21 +163,33 @@ def _uid_map(plan: Plan, pid: int) -> str:
 
 
 def _mounts(plan: Plan, pid: int) -> str:
-    """Check every mount of the jail: nosuid, and noexec where it can be written and exec is restricted."""
-    lines = [line.split() for line in files.read(f"/proc/{pid}/mountinfo", 1 << 22).splitlines()]
-    for fields in lines:
+    """Check every mount of the jail: nosuid, and noexec where it can be written and exec is restricted.
+
+    But for its numbers (of mounts and devices, and in names) the list is that of the run before, if that had the same plan:
+    what was checked then word by word is checked by comparing.
+    """
+    text = files.read(f"/proc/{pid}/mountinfo", 1 << 22)
+    shape = text.translate(_NO_DIGITS)
+    if _checked_mounts != [(plan.profile.filesystem.exec, shape)]:
+        _check_mounts(plan, text)
+        _checked_mounts[:] = [(plan.profile.filesystem.exec, shape)]
+    how = "" if plan.profile.filesystem.exec == "any" else ", all writable ones noexec"
+    return f"{text.count(_NEWLINE)} mounts, all nosuid{how}"
+
+
+def _check_mounts(plan: Plan, text: str) -> None:
+    for fields in map(str.split, text.splitlines()):
         options = fields[5].split(",")
         if "nosuid" not in options:
             raise _refuse("mount", f"{fields[4]} is mounted without nosuid")
         if "ro" not in options and "noexec" not in options and plan.profile.filesystem.exec != "any":
             raise _refuse("mount", f"{fields[4]} can be written and executed from")
-    return f"{len(lines)} mounts, all nosuid" + ("" if plan.profile.filesystem.exec == "any" else ", all writable ones noexec")
 
 
 def _cgroups(pid: int, groups: RunCgroups) -> str:
     if not groups.groups:
-        return f"no group; /proc shows the payload's memory: {_status(pid)['VmRSS']} resident"
-    lines = files.read(f"/proc/{pid}/cgroup").splitlines()
+        return f"no group; /proc shows the payload's memory: {Status(pid)['VmRSS']} resident"
+    lines = files.whole(f"/proc/{pid}/cgroup").splitlines()
     inside = [line for line in lines if line.rpartition("/")[2] == groups.name]
     if len(inside) != len(groups.groups):
         raise _refuse("cgroup", f"the payload is in {len(inside)} of {len(groups.groups)} groups")
@@ -152,12 +197,18 @@ def _cgroups(pid: int, groups: RunCgroups) -> str:
 
 
 def _rlimits(plan: Plan, pid: int) -> str:
-    lines = files.read(f"/proc/{pid}/limits").splitlines()
-    shown = {line[:26].strip(): line[26:].split() for line in lines}
-    for step in plan.steps:
-        if isinstance(step, steps.SetRlimit):
-            found = shown[_LIMIT_WORDS[step.name]][:2]
-            wanted = ["unlimited" if value < 0 else str(value) for value in (step.value, step.hard)]
-            if found != wanted:
-                raise _refuse("rlimits", f"{step.name} is {' '.join(found)} (soft, hard), not {' '.join(wanted)}")
+    text = files.whole(f"/proc/{pid}/limits")
+    wanted = plan.of(steps.SetRlimit)
+    if _checked_limits != [(wanted, text)]:
+        _check_limits(wanted, text)
+        _checked_limits[:] = [(wanted, text)]
     return "/proc/PID/limits shows the planned values"
+
+
+def _check_limits(planned: tuple[steps.SetRlimit, ...], text: str) -> None:
+    shown = {line[:26].strip(): line[26:].split() for line in text.splitlines()}
+    for step in planned:
+        found = shown[_LIMIT_WORDS[step.name]][:2]
+        wanted = ["unlimited" if value < 0 else str(value) for value in (step.value, step.hard)]
+        if found != wanted:
+            raise _refuse("rlimits", f"{step.name} is {' '.join(found)} (soft, hard), not {' '.join(wanted)}")

@@ -8,19 +8,20 @@ from jailpy.steps.plain import BecomeUnused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from jailpy.launcher.verify import Status
     from jailpy.plan.compile import Plan
 
 
-def look(plan: Plan, pid: int, status: dict[str, str]) -> dict[str, str]:
+def look(plan: Plan, pid: int, status: Status) -> dict[str, str]:
     """Return what was seen of the layers `user` and `pid`. Raises LaunchError, OSError."""
     return {"user": _ids(plan, status), "pid": _group(pid)}
 
 
-def _ids(plan: Plan, status: dict[str, str]) -> str:
+def _ids(plan: Plan, status: Status) -> str:
     uid, gid = (str(number) for number in plan.host.outside)
     expected = [[uid] * 4, [gid] * 4]
     found = [status["Uid"].split(), status["Gid"].split()]
-    own = any(isinstance(step, BecomeUnused) for step in plan.steps)
+    own = bool(plan.of(BecomeUnused))
     if found != expected or (own and status["Groups"]):
         raise _refuse("user", f"/proc/PID/status shows Uid {status['Uid']}, Gid {status['Gid']}, Groups {status['Groups']}")
     return f"/proc/PID/status shows uid {uid}, gid {gid}" + (", no groups" if own else "")

@@ -23,7 +23,8 @@ from jailpy.plan.order import ordered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from typing import Any
 
     from jailpy.host.facts import HostFacts
     from jailpy.host.fixes import Remedy
@@ -52,8 +53,9 @@ PLANNERS: dict[str, Callable[[Context], Planned]] = {
 class Plan(Frozen):
     """The ordered steps, and what each layer will do.
 
-    `excused` are the layers of --allow-missing, `tiers` the weaker tiers in force,
-    `shared` the positions of the steps that are the same for every run (jailpy/plan/view.py).
+    `excused` are the layers of --allow-missing, `tiers` the weaker tiers in force, `shared` the positions of the steps that are
+    the same for every run (jailpy/plan/view.py). `kinds` has the steps by type, but the last; it stays the same where another
+    command takes a plan over, so a script in it may be another's. `launcher` are the steps that the launcher applies.
     """
 
     profile: Profile
@@ -64,6 +66,12 @@ class Plan(Frozen):
     excused: tuple[str, ...]
     tiers: tuple[str, ...]
     shared: range
+    kinds: dict[type[Step], tuple[Any, ...]]
+    launcher: tuple[Step, ...]
+
+    def of(self, kind: type[Any]) -> tuple[Any, ...]:
+        """Return the steps of exactly this type, in order."""
+        return self.kinds.get(kind, ())
 
     def phase(self, position: int) -> str:
         """Return the phase of a step in the order (jailpy/plan/order.py)."""
@@ -135,4 +143,27 @@ def compile_plan(profile: Profile, host: HostFacts, command: Command, excused: t
         return Rejection(unmet)
     steps = [step for layer in layers for step in layer.steps]
     in_order, shared = ordered((*steps, *_payload(context)))
-    return Plan(profile, host, command, in_order, layers, excused, tiers.in_force(layers), shared)
+    return Plan(
+        profile,
+        host,
+        command,
+        in_order,
+        layers,
+        excused,
+        tiers.in_force(layers),
+        shared,
+        kinds=_kinds(in_order[:-1]),
+        launcher=launcher_steps(in_order),
+    )
+
+
+def launcher_steps(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Return the steps that the launcher applies."""
+    return tuple(step for step in steps if step.side == "launcher")
+
+
+def _kinds(steps: tuple[Step, ...]) -> dict[type[Step], tuple[Step, ...]]:
+    found: dict[type[Step], list[Step]] = {}
+    for step in steps:
+        found.setdefault(type(step), []).append(step)
+    return {kind: tuple(those) for kind, those in found.items()}

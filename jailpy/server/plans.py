@@ -15,7 +15,7 @@ from jailpy.host import facts
 from jailpy.host.changes import Changes
 from jailpy.launcher import template
 from jailpy.layers import privileges
-from jailpy.plan import tiers
+from jailpy.plan import compile, tiers  # noqa: A004 - the module
 from jailpy.profile import locate
 from jailpy.profile.load import load_stamped
 from jailpy.steps.mounts import HoldScript
@@ -61,10 +61,11 @@ class Known:
             command = kept.replace(argv=request.argv, environment=api.environment_of(self.plan.profile), script=request.script)
         if _shape(command) != _shape(kept):
             return None
-        steps = [*self.plan.steps[:-1], privileges.execute(command)]
+        steps, launcher = [*self.plan.steps[:-1], privileges.execute(command)], self.plan.launcher
         if self._script is not None and command.script is not None:
             steps[self._script] = steps[self._script].replace(content=command.script)
-        return self.plan.replace(command=command, steps=tuple(steps))
+            launcher = compile.launcher_steps(steps)
+        return self.plan.replace(command=command, steps=tuple(steps), launcher=launcher)
 
 
 class Plans:

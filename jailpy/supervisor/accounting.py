@@ -14,22 +14,25 @@ if TYPE_CHECKING:
     from jailpy.launcher.cgroups import Group, RunCgroups
 
 
-def _number(path: str) -> int | None:
-    try:
-        text = files.read(path).strip()
-    except OSError:
-        return None
+def _number(text: str) -> int | None:
+    text = text.strip()
     return int(text) if text.isdecimal() else None
 
 
-def table(path: str) -> dict[str, int]:
-    """Read a file of "name number" lines; {} where it is not there."""
-    try:
-        lines = files.read(path).splitlines()
-    except OSError:
-        return {}
-    pairs = (line.split() for line in lines)
-    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdecimal()}
+class _Table:
+    """A file of "name number" lines."""
+
+    def __init__(self, text: str) -> None:
+        words = text.split()
+        self._words = dict(zip(words[::2], words[1::2], strict=False))
+
+    def get(self, name: str) -> int | None:
+        """Return a number; None where there is none of that name."""
+        return _number(self._words.get(name, ""))
+
+    def some(self, names: dict[str, str]) -> dict[str, int]:
+        """Return the numbers that are there, under other names."""
+        return {name: value for name, old in names.items() if (value := self.get(old)) is not None}
 
 
 class Accounting:
@@ -42,15 +45,41 @@ class Accounting:
         self._cpu = groups.folder("") or groups.folder("cpuacct")
         self._base = (0, 0, 0)
         self._oom_base = 0
+        self._counts_cpu = False
         self._void = False
+        self._last: dict[str, str] | None = None
 
     def start(self) -> None:
         """Take the counters as they stand before the payload."""
-        self._base = self._cpu_now() or (0, 0, 0)
+        now = self._cpu_now()
+        self._counts_cpu = now is not None
+        self._base = now or (0, 0, 0)
         self._oom_base = self._oom_count() or 0
 
     def finish(self, usage: resource.struct_rusage, largest: int) -> None:
-        """Take what wait4(2) says of init, once it is reaped, and the peak resident set of the payload in bytes (0: none)."""
+        """Take what wait4(2) says of init, once it is reaped, and the peak resident set of the payload in bytes (0: none).
+
+        Nothing is counted from now on, so each file is read once.
+        """
+        self._last = {}
+
+    def _text(self, path: str) -> str:
+        """Read a file; "" where it is not there."""
+        if self._last is not None and path in self._last:
+            return self._last[path]
+        try:
+            text = files.whole(path)
+        except OSError:
+            text = ""
+        if self._last is not None:
+            self._last[path] = text
+        return text
+
+    def _number(self, path: str) -> int | None:
+        return _number(self._text(path))
+
+    def _table(self, path: str) -> _Table:
+        return _Table(self._text(path))
 
     def distrust(self) -> None:
         """Measure nothing by the groups any more: the run was not in them all the time."""
@@ -67,10 +96,11 @@ class Accounting:
             return None
         path = self._cpu.path
         if self._cpu.version == 1:
-            total, user, system = (_number(f"{path}/cpuacct.{name}") for name in ("usage", "usage_user", "usage_sys"))
+            total, user, system = (self._number(f"{path}/cpuacct.{name}") for name in ("usage", "usage_user", "usage_sys"))
             return None if total is None else (total // 1000, (user or 0) // 1000, (system or 0) // 1000)
-        stat = table(f"{path}/cpu.stat")
-        return (stat["usage_usec"], stat["user_usec"], stat["system_usec"]) if "usage_usec" in stat else None
+        stat = self._table(f"{path}/cpu.stat")
+        total = stat.get("usage_usec")
+        return None if total is None else (total, stat.get("user_usec") or 0, stat.get("system_usec") or 0)
 
     def cpu(self) -> tuple[float, float, float] | None:
         """Return total, user and system CPU seconds of the payload and all its descendants."""
@@ -79,6 +109,10 @@ class Accounting:
             return None
         total, user, system = ((then - base) / 1e6 for then, base in zip(now, self._base, strict=True))
         return total, user, system
+
+    def counts_cpu(self) -> bool:
+        """Say whether there was CPU time to be read when the payload started."""
+        return self._counts_cpu
 
     def cpu_source(self) -> str:
         """Say where the CPU time comes from."""
@@ -92,25 +126,24 @@ class Accounting:
         if self._memory is None or self._void:
             return None, ""
         name = "memory.peak" if self._v2(self._memory) else "memory.max_usage_in_bytes"
-        return _number(f"{self._memory.path}/{name}"), f"cgroup{self._memory.version} {name}"
+        return self._number(f"{self._memory.path}/{name}"), f"cgroup{self._memory.version} {name}"
 
     def memory_breakdown(self) -> dict[str, int]:
         """Return what the charged memory is made of now, in bytes: anon, file, shmem, kernel."""
         if self._memory is None or self._void:
             return {}
-        stat = table(f"{self._memory.path}/memory.stat")
+        stat = self._table(f"{self._memory.path}/memory.stat")
         if self._v2(self._memory):
-            return {name: stat[name] for name in ("anon", "file", "shmem", "kernel") if name in stat}
-        names = {"anon": "rss", "file": "cache", "shmem": "shmem"}
-        found = {name: stat[old] for name, old in names.items() if old in stat}
-        kernel = _number(f"{self._memory.path}/memory.kmem.usage_in_bytes")
+            return stat.some({name: name for name in ("anon", "file", "shmem", "kernel")})
+        found = stat.some({"anon": "rss", "file": "cache", "shmem": "shmem"})
+        kernel = self._number(f"{self._memory.path}/memory.kmem.usage_in_bytes")
         return found if kernel is None else {**found, "kernel": kernel}
 
     def _oom_count(self) -> int | None:
         if self._memory is None:
             return None
         name = "memory.events" if self._v2(self._memory) else "memory.oom_control"
-        return table(f"{self._memory.path}/{name}").get("oom_kill", 0)
+        return self._table(f"{self._memory.path}/{name}").get("oom_kill") or 0
 
     def oom_kills(self) -> tuple[int, str]:
         """Return how many processes the kernel killed for the memory limit, and the counter's name."""
@@ -122,18 +155,18 @@ class Accounting:
         if self._memory is None:
             return 0
         if self._v2(self._memory):
-            return table(f"{self._memory.path}/memory.events").get("max", 0)
-        return _number(f"{self._memory.path}/memory.failcnt") or 0
+            return self._table(f"{self._memory.path}/memory.events").get("max") or 0
+        return self._number(f"{self._memory.path}/memory.failcnt") or 0
 
     def process_refusals(self) -> int:
         """Return how often a fork or clone was refused by the pids controller."""
-        return table(f"{self._pids.path}/pids.events").get("max", 0) if self._pids else 0
+        return self._table(f"{self._pids.path}/pids.events").get("max") or 0 if self._pids else 0
 
     def processes_peak(self) -> tuple[int | None, str]:
         """Return the largest number of tasks at one time, init not counted, and the source."""
         if self._pids is None or self._void:
             return None, ""
-        peak = _number(f"{self._pids.path}/pids.peak")
+        peak = self._number(f"{self._pids.path}/pids.peak")
         return (None, "") if peak is None else (max(peak - 1, 0), f"cgroup{self._pids.version} pids.peak")
 
     def notes(self) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ See Documentation/admin-guide/cgroup-v2.rst, "Core Interface Files".
 
 from __future__ import annotations
 
-import os
 import time
 
 from jailpy.kernel import files
@@ -34,6 +33,7 @@ class Intact:
     def __init__(self, jail: Jail) -> None:
         self._jail = jail
         self.changed: list[str] = []
+        self._gone: list[str] = []
         self.strayed = False
 
     def look(self, payload: bool) -> None:
@@ -58,7 +58,7 @@ class Intact:
 
     def _inside(self, pid: int, wanted: int, hierarchy: str = "") -> bool:
         try:
-            lines = files.read(f"/proc/{pid}/cgroup").splitlines()
+            lines = files.whole(f"/proc/{pid}/cgroup").splitlines()
         except OSError:
             return True  # gone meanwhile
         return sum(line.startswith(hierarchy) and self._jail.groups.name in line.split("/") for line in lines) >= wanted
@@ -72,8 +72,7 @@ class Intact:
         """Look at groups and limits once the run is over. `usage` is what wait4(2) says of init."""
         for group in self._jail.groups.groups:
             self._empty(group.path)
-        limits = [step for step in self._jail.plan.steps if isinstance(step, SetCgroupLimit)]
-        self.changed += [words for step in limits if (words := self._limit(step))]
+        self.changed += [words for step in self._jail.plan.of(SetCgroupLimit) if (words := self._limit(step))]
         counted = accounting.cpu_since_made()
         if counted is not None and usage.ru_utime + usage.ru_stime > counted * _UNSEEN_SHARE + _UNSEEN_S:
             self._stray("the run used more CPU time than its cgroup counted")
@@ -82,20 +81,21 @@ class Intact:
         """See that the group is still there, and that nobody is in it now that the run is dead."""
         until = time.monotonic() + _LAST_EXIT_S
         try:
-            while files.read(f"{folder}/cgroup.procs"):
+            while files.whole(f"{folder}/cgroup.procs"):
                 if time.monotonic() > until:
                     return self._stray("processes that are not the run's are in its cgroup")
                 time.sleep(0.005)
         except OSError:
             self.strayed = True
+            self._gone.append(folder)
             self.changed += [] if _REMOVED in self.changed else [_REMOVED]
 
     def _limit(self, step: SetCgroupLimit) -> str:
         group = self._jail.groups.folder(step.file.partition(".")[0])
-        if group is None or not os.path.isdir(group.path):
+        if group is None or group.path in self._gone:
             return ""  # said already
         try:
-            kept = files.read(f"{group.path}/{step.file}").strip()
+            kept = files.whole(f"{group.path}/{step.file}").strip()
         except OSError as error:
             return f"{step.file} cannot be read any more: {error.strerror}" if step.required else ""
         return "" if same(kept, step.value) else f"{step.file} is {kept} at the end, {step.value} was written"

@@ -123,6 +123,10 @@ class Sampler(Accounting):
         """Return total, user and system CPU seconds of the payload and all its descendants, as of the last look."""
         return super().cpu() or self._ended or self._time.seconds()
 
+    def counts_cpu(self) -> bool:
+        """Say whether there is CPU time to be read: always."""
+        return True
+
     def cpu_source(self) -> str:
         """Say where the CPU time comes from."""
         if super().cpu() is not None:

@@ -51,11 +51,10 @@ def _folder_watch(jail: Jail) -> FolderWatch | None:
 
 def _sampler(jail: Jail) -> Sampler | None:
     """Return what watches the run's processes where the plan says that no cgroup does."""
-    for step in jail.plan.steps:
-        if isinstance(step, SampleProcesses):
-            from jailpy.supervisor.sampling import Sampler
+    for step in jail.plan.of(SampleProcesses):
+        from jailpy.supervisor.sampling import Sampler
 
-            return Sampler(jail, step)
+        return Sampler(jail, step)
     return None
 
 
@@ -112,12 +111,12 @@ class Watch:
         self._intact_at = self.started_at + EVERY_S if self._intact else 0.0
         self._plan_cpu_check(self.started_at, 0.0)
         self.jail.execute()
-        jail = self.jail
+        jail, known = self.jail, None
         while not self._dead:
-            handlers = self._handlers()
-            poll = select.poll()
-            for descriptor, (events, _) in handlers.items():
-                poll.register(descriptor, events)
+            if known != (now := self._listened()):
+                known, handlers, poll = now, self._handlers(), select.poll()
+                for descriptor, (events, _) in handlers.items():
+                    poll.register(descriptor, events)
             for descriptor, happened in sorted(poll.poll(self._timeout()), key=lambda ready: ready[0] != self._channel()):
                 if happened & _EVENTS or descriptor != jail.listener:
                     handlers[descriptor][1]()
@@ -147,6 +146,11 @@ class Watch:
 
     def _channel(self) -> int:
         return self.jail.channel.fileno() if self.jail.channel else -1
+
+    def _listened(self) -> tuple[object, ...]:
+        """Return all that changes what is listened to."""
+        outputs = tuple(output.interest() if output.source >= 0 else None for output in self.outputs)
+        return self.jail.status, self.jail.channel, self._deaf, self._input and self._input.interest(), outputs
 
     def _handlers(self) -> dict[int, tuple[int, Callable[[], None]]]:
         jail = self.jail
@@ -207,7 +211,7 @@ class Watch:
 
     def _check_apparmor(self) -> None:
         """See that execve entered the AppArmor profile; a payload that has ended already cannot be looked at."""
-        wanted = next((step.profile for step in self.jail.plan.steps if isinstance(step, ApparmorOnExec)), "")
+        wanted = next((step.profile for step in self.jail.plan.of(ApparmorOnExec)), "")
         if not wanted:
             return
         try:
@@ -338,7 +342,7 @@ class Watch:
             self.stop(found.verdict, found.evidence)
 
     def _plan_cpu_check(self, now: float, used: float) -> None:
-        if self.limits.cpu is None or self.accounting.cpu() is None:
+        if self.limits.cpu is None or not self.accounting.counts_cpu():
             return
         rate = self.limits.cpus or self.jail.plan.host.processors
         rate = rate if self.jail.groups.folder("cpu") else self.jail.plan.host.processors

@@ -227,12 +227,12 @@ def readback():
     for step in plan.steps:
         if isinstance(step, cgroup_steps.SetCgroupLimit):
             with Patches() as patches:
-                read = cgroups.files.read
+                read = cgroups.files.write_and_read
 
-                def lying(path, *more, file=step.file, read=read):
-                    return "max" if path.endswith("/" + file) else read(path, *more)
+                def lying(path, value, file=step.file, read=read):
+                    return "max" if path.endswith("/" + file) else read(path, value)
 
-                patches.set(cgroups.files, "read", lying)
+                patches.set(cgroups.files, "write_and_read", lying)
                 found = launch(plan)
             say(file=step.file, required=step.required, words=step.describe(), **found)
     say(file="", **launch(plan))
