@@ -67,7 +67,7 @@ def begin(step: Execute, child: Child) -> None:
 
 
 def _be_script(child: Child) -> None:
-    _, argv, environment = child.command()
+    _, argv, environment, source = child.command()
     process.wipe(*child.wipe, label=b"\0".join(argv))
     _default_signals()
     for name, value in environment:
@@ -75,6 +75,9 @@ def _be_script(child: Child) -> None:
         os.environ._data[name] = value  # type: ignore[attr-defined] # noqa: SLF001 - what setting a variable comes to
     sys.orig_argv[:] = map(os.fsdecode, argv)
     sys.argv[:] = sys.orig_argv[1:]
+    child.detail = wire.SCRIPT
+    _write(sys.argv[0], source)
+    child.detail = 0
     path = f"{os.getcwd().rstrip('/')}/{sys.argv[0]}"
     main = _fresh.pop().__dict__
     main["__file__"] = _loader.path = path
@@ -82,6 +85,14 @@ def _be_script(child: Child) -> None:
     _run.append(cpython.file_to_run(os.fsencode(path), main))
     gc.enable()
     os.close(child.channel)
+
+
+def _write(name: str, source: bytes) -> None:
+    """Put the script into the work folder."""
+    with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644), "wb", 0) as file:
+        left = memoryview(source)
+        while left:
+            left = left[file.write(left) :]
 
 
 def _default_signals() -> None:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from jailpy.child import Program
     from jailpy.steps import Step
 
-LEARN, CLONE = b"L", b"C"
+MARSHAL = 4  # the format that every version of Python from 3.4 on reads: a template may be another one than its launcher
+LEARN, CLONE, TOLD = b"L", b"C", b"T"
 _MOST_DESCRIPTORS = 200
 _MOST_NUMBERS = 1024
 _STANDARD = 3
@@ -39,7 +40,8 @@ _KINDS = {kind.__name__: kind for kind in applying.APPLY}
 
 def packed(steps: Iterable[tuple[int, Step]]) -> bytes:
     """Return steps with their positions as bytes. Both sides."""
-    return marshal.dumps([(at, type(step).__name__, [getattr(step, name) for name in step._fields]) for at, step in steps])
+    plain = [(at, type(step).__name__, [getattr(step, name) for name in step._fields]) for at, step in steps]
+    return marshal.dumps(plain, MARSHAL)
 
 
 def serve(child: Child, control: _socket.socket, view: Program) -> None:
@@ -91,12 +93,15 @@ class Template:
         if not message:
             return False
         held = array.array("i", ancillary[0][2]).tolist()
-        number, *words = marshal.loads(message[1:])  # noqa: S302 - from the launcher
+        first, *words = marshal.loads(message[1:])  # noqa: S302 - from the launcher
         if message[:1] == LEARN:
-            self._programs[number] = self._learnt(held[0], *words)
+            self._programs[first] = self._learnt(held[0], *words)
             _close(held)
             return True
-        pid, pidfd = self._clone(*self._programs[number], *words, held=held)
+        if message[:1] == TOLD:
+            pid, pidfd = self._clone_told(first, *words, held=held)
+        else:
+            pid, pidfd = self._clone(*self._programs[first], *words, held=held)
         if pid == 0:
             return False
         # Before the answer: the run may be over before this process goes on, and its channel's end is to be seen by then.
@@ -108,27 +113,39 @@ class Template:
 
     def _learnt(self, body: int, slots: tuple[int, ...], tasks: int) -> tuple[Child, Program]:
         """Note down the steps in a file, for a clone that holds channel, status, stdio, slots, and so many groups' tasks."""
-        with open(body, "rb", closefd=False) as file:
-            plain: Any = marshal.load(file)  # noqa: S302 - from the launcher
-        steps = [(at, _KINDS[name](*values)) for at, name, values in plain]
         held = self._lowest(_ALWAYS + len(slots) + tasks)
+        child = self._child(held, slots)
+        return child, recorded(_steps(body), child, (self._open | {*held}) - {child.launchers_end})
+
+    def _child(self, held: list[int], slots: tuple[int, ...]) -> Child:
         channel, status, stdin, stdout, stderr, *rest = held
         child = Child(channel, status, (stdin, stdout, stderr), dict(zip(slots, rest, strict=False)), rest[len(slots) :])
         child.wipe, child.launchers_end = self._wipe, self._control.fileno()
-        return child, recorded(steps, child, (self._open | {*held}) - {child.launchers_end})
+        return child
 
     def _clone(self, child: Child, program: Program, flags: int, cgroup: bool, *, held: list[int]) -> tuple[int, int]:
         """Clone init for one run; return its pid and pidfd, or minus the errno and -1. A payload that returns has pid 0."""
         try:
             self._see_numbers(held)
-            pid, pidfd = process.clone3(
-                flags | process.CLONE_PARENT, exit_signal=0, cgroup=held[-1] if cgroup else None, bare=True
-            )
         except OSError as error:
             return -(error.errno or 1), -1
+        pid, pidfd = _start(flags, cgroup, held)
         if pid == 0:
-            if cgroup:
-                os.close(held[-1])
+            applying.enter(child, program)
+        return pid, pidfd
+
+    def _clone_told(self, slots: tuple[int, ...], flags: int, cgroup: bool, *, held: list[int]) -> tuple[int, int]:
+        """Clone as `_clone` does, for steps that only the clone may know: it reads them itself, from the last that it holds."""
+        pid, pidfd = _start(flags, cgroup, held)
+        if pid == 0:
+            try:
+                steps = _steps(held[-1])
+                os.close(held.pop())
+                child = self._child(held, slots)
+                child.root = files.open_path(b".", os.O_PATH | os.O_DIRECTORY)  # the clone's own copy of the mount
+                program = applying.Program(steps, child)
+            except BaseException:  # noqa: BLE001 - the launcher sees the end of the channel, and nothing goes on here
+                os._exit(125)
             applying.enter(child, program)
         return pid, pidfd
 
@@ -140,6 +157,23 @@ class Template:
     def _lowest(self, count: int) -> list[int]:
         """Return the lowest numbers that are free here: those that the next so many descriptors get."""
         return [number for number in range(count + len(self._open)) if number not in self._open][:count]
+
+
+def _steps(body: int) -> list[tuple[int, Step]]:
+    with open(body, "rb", closefd=False) as file:
+        plain: Any = marshal.load(file)  # noqa: S302 - from the launcher
+    return [(at, _KINDS[name](*values)) for at, name, values in plain]
+
+
+def _start(flags: int, cgroup: bool, held: list[int]) -> tuple[int, int]:
+    """Start a clone; return its pid and pidfd, or minus the errno and -1."""
+    try:
+        pid, pidfd = process.clone3(flags | process.CLONE_PARENT, exit_signal=0, cgroup=held[-1] if cgroup else None, bare=True)
+    except OSError as error:
+        return -(error.errno or 1), -1
+    if pid == 0 and cgroup:
+        os.close(held.pop())
+    return pid, pidfd
 
 
 def _open_numbers() -> set[int]:

@@ -20,6 +20,9 @@ STATUS_SIZE = 40
 PART_SIZE = 1 << 16
 
 
+SCRIPT = 1 << 16  # detail of a failed last step: it was about the script
+
+
 def failure(index: int, errno: int, detail: int = 0) -> bytes:
     """Pack a failed step: its index in the plan, the errno, and a detail (execve: 1 + the candidate that exists)."""
     return FAILED + index.to_bytes(4, "little") + errno.to_bytes(4, "little") + detail.to_bytes(4, "little")

@@ -8,6 +8,7 @@ import os
 from jailpy.child import wire
 from jailpy.errors import CommandError, InternalError, LaunchError
 from jailpy.steps import process as steps
+from jailpy.steps.mounts import CopyTree, HoldScript
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ def from_message(plan: Plan, message: bytes) -> JailPyError:
     """Make the error of a FAILED message."""
     index, number, detail = wire.unpack_failure(message)
     step = plan.steps[index]
+    if detail == wire.SCRIPT:
+        slots = {each.slot for each in plan.steps if isinstance(each, HoldScript)}
+        step = next(each for each in plan.steps if isinstance(each, CopyTree) and each.slot in slots)
     if isinstance(step, steps.Execute) and number:
         return _command_error(plan, step, number, detail)
     return error(step, number)

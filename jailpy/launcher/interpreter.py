@@ -13,30 +13,33 @@ import select
 import time
 
 import jailpy
-from jailpy import cache, child, escape
+from jailpy import child, escape
 from jailpy.child import interpreter, wire
+from jailpy.child import template as packing
 from jailpy.child.state import Child
 from jailpy.errors import LaunchError, UsageError
 from jailpy.kernel import files, process
-from jailpy.launcher import failure, sources, template
+from jailpy.launcher import failure, sources, template, visible
 from jailpy.steps import mounts
 from jailpy.steps import process as steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from jailpy.errors import JailPyError
+    from jailpy.host.sources import Source
     from jailpy.launcher.cold import Jail
     from jailpy.plan.compile import Plan
     from jailpy.steps import Step
 
 TIMEOUT_S = 60.0  # for each module
-_MARSHAL = 4  # the format that every version of Python from 3.4 on reads
 _MOST_OUTPUT = 1 << 16
 _SHOWN_OUTPUT = 300
 _END_S = 1.0
 _THREADS = (b"BLIS", b"GOTO", b"MKL", b"NUMEXPR", b"OMP", b"OPENBLAS")
 _VARIABLES = (b"HOME", b"LANG", b"LANGUAGE", b"PATH", b"TZ")
 _PREFIXES = (b"LC_", b"PYTHON")
-_OF_A_RUN = (mounts.NewProc, mounts.NewDevpts, mounts.BindReadOnly, mounts.OfferFolder)
 _ARCHIVE, _MOST_ARCHIVE_END = b"PK\x05\x06", 65557  # what ends a ZIP archive, which Python takes as a program too
 _BOOT = """
 initial = dict(globals())
@@ -73,43 +76,74 @@ raise SystemExit(end(errors))
 class Interpreter(template.Template):
     """A template that is the interpreter of a plan's command, with modules imported.
 
-    `caller` is a descriptor that has something to say, or ends, once nobody waits for the start any more.
+    `shown` are the sources that it sees; `caller` is a descriptor that has something to say, or ends, once nobody waits for the
+    start any more.
     """
 
-    def __init__(self, plan: Plan, caller: int) -> None:
+    def __init__(self, plan: Plan, shown: tuple[Source, ...], caller: int) -> None:
         super().__init__(plan)
+        self._shown = shown
         self._caller = caller
         self._pipe = (-1, -1)
         self._importing = "the interpreter"
+        self._steps: tuple[Step, ...] = ()
         self._stamps: list[tuple[str, list[int]]] = []
 
     def fits(self, plan: Plan) -> bool:
-        """Say whether what it has imported is shown by a plan, and has not changed."""
-        return all(_stamp(plan, path) == stamp for path, stamp in self._stamps)
+        """Say whether what it has imported has not changed."""
+        return all(visible.stamp(plan, path) == stamp for path, stamp in self._stamps)
 
     def prepare(self, jail: Jail) -> None:
         """Start the interpreter where it does not run yet. Raises LaunchError; UsageError for what cannot be preloaded."""
         if self.pid:
             return
+        place = visible.place(jail.plan, self._shown)
+        self._steps = (*jail.plan.steps, *place)
         self._pipe = os.pipe()
-        code = files.memory("code", marshal.dumps((_sources(), jail.plan.command.preload), _MARSHAL))
-        slots = _mapped(jail.plan)
-        start = _start(jail.plan, slots, code, self._pipe[1])
+        held = [
+            *self._pipe,
+            code := files.memory("code", marshal.dumps((_sources(), jail.plan.command.preload), packing.MARSHAL)),
+        ]
         process.prctl(process.PR_SET_CHILD_SUBREAPER, 1)
         try:
+            slots = _mapped(place)
+            held += slots.values()
+            start = _start(jail.plan, place, slots, code, self._pipe[1])
             self._begin(jail.plan, lambda control: interpreter.become(control, start))
         except BaseException:
             _kill_strays()
             raise
         finally:
             process.prctl(process.PR_SET_CHILD_SUBREAPER, 0)
-            for number in (code, *self._pipe, *slots.values()):
+            for number in held:
                 os.close(number)
 
     def start(self, jail: Jail, state: Child) -> None:
-        """Let the interpreter clone init. Raises LaunchError; OSError where it is gone."""
+        """Let the interpreter clone init. Raises LaunchError; OSError where it is gone.
+
+        The script goes to the payload with the command: the interpreter sees neither its name nor its text.
+        """
+        command = visible.execute(jail.plan)
+        slots = _script_slots(jail.plan)
+        state.slots = {slot: number for slot, number in state.slots.items() if slot not in slots}
         jail.not_counted = "the template's pages"
         super().start(jail, state)
+        words = (command.candidates, command.argv, command.environment, jail.plan.command.script)
+        jail.command = marshal.dumps(words, packing.MARSHAL)
+
+    def _program(self, plan: Plan, slots: tuple[int, ...], tasks: int) -> tuple[bytes, Any, list[int]]:
+        """Return how a clone gets its program: by itself, where that tells what is this run's own.
+
+        Whatever the interpreter is taught all its runs find in their memory.
+        """
+        if plan.command.sources == self._shown and not plan.command.put:
+            return super()._program(plan, slots, tasks)
+        return packing.TOLD, slots, [files.memory("steps", packing.packed(self.rest(plan)))]
+
+    def rest(self, plan: Plan) -> list[tuple[int, Step]]:
+        """Return what is left for init and payload, without what the payload is told."""
+        slots = _script_slots(plan)
+        return [(at, step) for at, step in super().rest(plan) if getattr(step, "slot", None) not in slots]
 
     def _await(self, plan: Plan) -> None:
         try:
@@ -119,7 +153,7 @@ class Interpreter(template.Template):
             raise
         names = files.read(f"/proc/self/fd/{listing}", 1 << 26).split("\0")
         os.close(listing)
-        self._stamps = [(name, _stamp(plan, name)) for name in names]
+        self._stamps = [(name, visible.stamp(plan, name)) for name in names]
 
     def _listing(self, plan: Plan) -> int:
         """Wait until the interpreter can be cloned; return the file that names what it depends on."""
@@ -148,7 +182,7 @@ class Interpreter(template.Template):
         if kind == wire.READY:
             return array.array("i", ancillary[0][2])[0]
         if kind == wire.FAILED:
-            raise failure.from_message(plan, message)
+            raise self._failure(plan, message)
         if kind == wire.REFUSED:
             raise _refused(words)
         if kind != wire.IMPORTING:
@@ -156,6 +190,11 @@ class Interpreter(template.Template):
             raise _refused(f"{self._importing}: {self._how()}" + (f": {last}" if last else ""))
         self._importing = words
         return -1
+
+    def _failure(self, plan: Plan, message: bytes) -> JailPyError:
+        """Make the error of a step, which may be one of the place where modules are imported."""
+        at, number, _ = wire.unpack_failure(message)
+        return failure.from_message(plan, message) if at < len(plan.steps) else failure.error(self._steps[at], number)
 
     def _how(self) -> str:
         """Say how the process has ended, which is at the other end no more."""
@@ -193,23 +232,27 @@ def _refused(words: str) -> UsageError:
     return UsageError(escape.line(f"preload: {words}"), [hint])
 
 
-def _mapped(plan: Plan) -> dict[int, int]:
+def _script_slots(plan: Plan) -> set[int]:
+    return {step.slot for step in plan.steps if isinstance(step, mounts.HoldScript)}
+
+
+def _mapped(place: list[Step]) -> dict[int, int]:
     """Open what a launcher that is root opens for a run, once more: a mount can be attached in one place only."""
     found = {}
-    for step in plan.steps:
+    for step in place:
         if isinstance(step, mounts.MapSource):
             with failure.Applying(step):
                 found[step.slot] = sources.open_mapped(step)
     return found
 
 
-def _start(plan: Plan, slots: dict[int, int], code: int, output: int) -> interpreter.Start:
+def _start(plan: Plan, place: list[Step], slots: dict[int, int], code: int, output: int) -> interpreter.Start:
     at, command = next((at, step) for at, step in enumerate(plan.steps) if isinstance(step, steps.Execute))
     state = Child(-1, -1, (-1, -1, -1), slots, [])
     return interpreter.Start(
         child=state,
         view=child.Program(template.view(plan), state),
-        place=child.Program(_place(plan), state),
+        place=child.Program(enumerate(place, len(plan.steps)), state),
         folder=plan.profile.filesystem.workdir,
         stack=_stack(plan),
         execute=at,
@@ -222,24 +265,6 @@ def _start(plan: Plan, slots: dict[int, int], code: int, output: int) -> interpr
     )
 
 
-def _place(plan: Plan) -> list[tuple[int, Step]]:
-    """Return the mount steps that are not of the view, but for what has no sense before there is a run.
-
-    That is its procfs, what is handed to the launcher, and what is copied into its private folders.
-    """
-    left_out = {step.slot for step in plan.steps if isinstance(step, mounts.NewProc | mounts.NewDevpts)}
-    found: list[tuple[int, Step]] = []
-    for at, step in enumerate(plan.steps):
-        if not isinstance(step, mounts.MountStep) or step.side != "init" or at in plan.shared or isinstance(step, _OF_A_RUN):
-            continue
-        attached = isinstance(step, mounts.Attach) and step.slot in left_out
-        masked = isinstance(step, mounts.Mask) and any(path.startswith("proc/") for path in (*step.files, *step.folders))
-        copied = isinstance(step, mounts.CopyTree) and not step.path.startswith(mounts.DISK)
-        if not (attached or masked or copied):
-            found.append((at, step))
-    return found
-
-
 def _stack(plan: Plan) -> tuple[int, int] | None:
     found = (step for step in plan.steps if isinstance(step, steps.SetRlimit) and step.name == "RLIMIT_STACK")
     return next(((step.value, step.hard) for step in found), None)
@@ -249,20 +274,6 @@ def _variables(command: steps.Execute) -> dict[bytes, bytes]:
     """Return what the interpreter is started with: the variables that Python reads then, and one thread for each library."""
     found = {name: value for name, value in command.environment if name in _VARIABLES or name.startswith(_PREFIXES)}
     return {**found, **{name + b"_NUM_THREADS": b"1" for name in _THREADS}}
-
-
-def _stamp(plan: Plan, path: str) -> list[int]:
-    """Return what changes with a file of the jail, seen from here; [] for one that the jail does not have."""
-    around = [source for source in plan.command.sources if path == source.destination or _below(path, source.destination)]
-    if around:
-        inner = max(around, key=lambda source: len(source.destination))
-        return cache.stamp(inner.path + path[len(inner.destination) :])
-    root = plan.profile.filesystem.root
-    return cache.stamp(path if root == "system" else os.path.realpath(root) + path)
-
-
-def _below(path: str, folder: str) -> bool:
-    return path.startswith(folder.rstrip("/") + "/")
 
 
 def _sources() -> dict[str, tuple[bool, str]]:
@@ -292,16 +303,17 @@ def of(plan: Plan, key: bytes, caller: int) -> template.Template | None:
     """
     if not key or not _runs_script(plan):
         return None
-    command = next(step for step in reversed(plan.steps) if isinstance(step, steps.Execute))
+    command, shown = visible.execute(plan), visible.sources(plan)
+    sources = [(source.mode, source.path, source.destination) for source in shown]
     folder, preload = plan.profile.filesystem.workdir, plan.command.preload
-    words = (key, command.candidates, command.argv[0], _variables(command), folder, _stack(plan), preload)
+    words = (key, command.candidates, command.argv[0], _variables(command), folder, _stack(plan), preload, sources)
     wanted = marshal.dumps(words)
     found = template.take(wanted)
     if isinstance(found, Interpreter) and found.fits(plan):
         return found
     if found:
         template.drop(wanted)
-    return template.keep(wanted, Interpreter(plan, caller))
+    return template.keep(wanted, Interpreter(plan, shown, caller))
 
 
 def _runs_script(plan: Plan) -> bool:

@@ -47,7 +47,6 @@ class Template:
         self._home = Home(cold.group_name(), plan.host.outside) if plan.host.real_root else None
         self.pid, self._pidfd = 0, -1
         self._learnt: dict[bytes, int] = {}
-        self._last: tuple[object, int] = (None, 0)
 
     def place(self, jail: Jail) -> None:
         """Let version 2 groups be made where the template may start processes in them, where this launcher is root."""
@@ -105,40 +104,46 @@ class Template:
         held = [state.channel, state.status, *state.stdio, *state.slots.values(), *state.tasks]
         try:
             with failure.Applying(step):
-                number = self._program(jail.plan, tuple(state.slots), len(state.tasks))
-                words = (number, step.flags & ~process.CLONE_NEWUSER, cgroup is not None)
-                self._say(template.CLONE, words, held if cgroup is None else [*held, cgroup])
+                kind, program, bodies = self._program(jail.plan, tuple(state.slots), len(state.tasks))
+                held += [*bodies, *([] if cgroup is None else [cgroup])]
+                try:
+                    self._say(kind, (program, step.flags & ~process.CLONE_NEWUSER, cgroup is not None), held)
+                finally:
+                    for number in bodies:
+                        os.close(number)
                 jail.init, jail.pidfd = self._answer()
         finally:
             if cgroup is not None:
                 os.close(cgroup)
 
-    def _program(self, plan: Plan, slots: tuple[int, ...], tasks: int) -> int:
-        """Return the number of the program for a plan, which the template is taught where it does not know it.
+    def _program(self, plan: Plan, slots: tuple[int, ...], tasks: int) -> tuple[bytes, Any, list[int]]:
+        """Return how a clone gets its program: the word to say, its first argument, and descriptors to hand over last.
 
-        `slots` are those that the launcher filled, in their order; `tasks` is how many groups init joins. Plans that are made
-        of another by another command have the same `kinds`.
+        Here that is a program's number, which the template is taught where it does not know it. `slots` are those that the
+        launcher filled, in their order; `tasks` is how many groups init joins.
         """
-        if self._last[0] is plan.kinds:
-            return self._last[1]
-        number = self._taught(template.packed(_rest(plan)), slots, tasks)
-        self._last = plan.kinds, number
-        return number
-
-    def _taught(self, steps: bytes, slots: tuple[int, ...], tasks: int) -> int:
+        steps = template.packed(self.rest(plan))
         if steps not in self._learnt:
             if len(self._learnt) == _MOST_PROGRAMS:
                 self._learnt.clear()
-            with open(os.memfd_create("steps", os.MFD_CLOEXEC), "w+b") as body:
-                body.write(steps)
-                body.flush()
-                body.seek(0)
-                self._say(template.LEARN, (len(self._learnt), slots, tasks), [body.fileno()])
+            body = files.memory("steps", steps)
+            try:
+                self._say(template.LEARN, (len(self._learnt), slots, tasks), [body])
+            finally:
+                os.close(body)
             self._learnt[steps] = len(self._learnt)
-        return self._learnt[steps]
+        return template.CLONE, self._learnt[steps], []
+
+    def rest(self, plan: Plan) -> list[tuple[int, Step]]:
+        """Return what is left for init and payload, without the command: that comes by the run's own channel."""
+        return [
+            (at, step if not isinstance(step, steps.Execute) else steps.Execute((), (), ()))
+            for at, step in enumerate(plan.steps)
+            if step.side != "launcher" and at not in plan.shared and not isinstance(step, _ONCE)
+        ]
 
     def _say(self, kind: bytes, words: tuple[Any, ...], held: list[int]) -> None:
-        rights.send(self._control, kind + marshal.dumps(words), held)
+        rights.send(self._control, kind + marshal.dumps(words, template.MARSHAL), held)
 
     def _answer(self) -> tuple[int, int]:
         message, ancillary, _, _ = self._control.recvmsg(64, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC)
@@ -198,15 +203,6 @@ class Template:
 def view(plan: Plan) -> list[tuple[int, Step]]:
     """Return what the template applies, with positions in the plan."""
     return [(at, step) for at, step in enumerate(plan.steps) if at in plan.shared or isinstance(step, _ONCE)]
-
-
-def _rest(plan: Plan) -> list[tuple[int, Step]]:
-    """Return what is left for init and payload, without the command: that comes by the run's own channel."""
-    return [
-        (at, step if not isinstance(step, steps.Execute) else steps.Execute((), (), ()))
-        for at, step in enumerate(plan.steps)
-        if step.side != "launcher" and at not in plan.shared and not isinstance(step, _ONCE)
-    ]
 
 
 def _command(plan: Plan) -> bytes:
@@ -280,4 +276,4 @@ def key(plan: Plan) -> bytes:
     stamps = [(found.st_dev, found.st_ino) for found in map(os.stat, shown)]
     mounted = files.read("/proc/self/mountinfo", 1 << 24)
     bases = [base.path for base in plan.host.cgroups.bases if base.version == 2]
-    return marshal.dumps((template.packed(view(plan)), plan.host.outside, bases, stamps, mounted))
+    return marshal.dumps((template.packed((0, step) for _, step in view(plan)), plan.host.outside, bases, stamps, mounted))

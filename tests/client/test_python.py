@@ -170,9 +170,7 @@ print(found)
     assert seen == "['1000', '18', '/work', '0', '0', '1', '2', '3']\n"
 
 
-def test_no_run_sees_the_words_of_another_in_memory(launcher):
-    """The words are not in the source, so the interpreter that searches does not make them itself."""
-    search = """
+SEARCH = """
 import sys
 wanted = bytes(int(part) ^ 1 for part in sys.stdin.read().split())
 found = 0
@@ -184,13 +182,33 @@ with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as memory:
             found += memory.read(end - start).count(wanted)
 print(found)
 """
-    word = token()
+
+
+def found_in_memory(launcher, word, source=SEARCH, **options):
+    """Return how often a run finds a word in its own memory, beside the one that it searches for."""
     disguised = " ".join(str(byte ^ 1) for byte in word.encode())
-    keep = f"{search}\n# {word}\n"
-    control = launcher.python(keep, [word], env={"WORD": word}, input=disguised, interpreter=PYTHON, check=True).stdout
-    assert int(control) > 1
-    alone = launcher.python(search, input=disguised, interpreter=PYTHON, check=True).stdout
-    assert int(alone) == 1  # what was searched for
+    path = options.pop("path", source)
+    return int(launcher.python(path, input=disguised, interpreter=PYTHON, check=True, **options).stdout) - 1
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_no_run_sees_the_words_of_another_in_memory(tmp_path, first):
+    """Not what it shows, copies, collects, is called, says or is told; whether it is the interpreter's first run or a later one."""
+    word = token()
+    for name in ("shown", "put"):
+        os.mkdir(tmp_path / f"{name}-{word}")
+        (tmp_path / f"{name}-{word}" / f"inner-{word}").write_text(word)
+    (tmp_path / f"script-{word}.py").write_text(f"{SEARCH}\nopen('out-{word}', 'w')\n# {word}\n")
+    with jailpy.Launcher() as launcher:
+        if not first:
+            assert found_in_memory(launcher, word) == 0
+        seen = found_in_memory(
+            launcher, word, path=tmp_path / f"script-{word}.py", env={"WORD": word}, ro=[f"{tmp_path}/shown-{word}:/work/{word}"],
+            put=[f"{tmp_path}/put-{word}:/work/copy-{word}"], get=[f"out-{word}:{tmp_path}/out"],
+        )  # fmt: skip
+        assert seen > 1
+        assert found_in_memory(launcher, word) == 0
+        assert len(templates(launcher)) == 1
 
 
 # What is denied, and limits
