@@ -66,7 +66,7 @@ def test_a_payload_that_empties_its_own_pipe_stops_no_clock(jailpy, tmp_path, ne
     subprocess.run([need_tool("gcc"), "-O2", "-pthread", "-o", program, tmp_path / "stealer.c"], check=True)
     done = execute(jailpy, "--wall", "3s", "--cpu", "60s", "--ro", f"{program}:/work/stealer", "--", "/work/stealer")
     assert (done.status, done.verdict) == (124, "wall_limit")
-    assert done.seconds < 6
+    assert done.seconds < 20, "a clock that stands still would never end it"
     assert done.report["violation_count"] > 50, "control: it did take bytes out, as often as it asked"
 
 
