@@ -39,7 +39,7 @@ int main(void) {
     write(1, "x", 1);
     for (volatile long i = 0; i < delay; i++) {}
     if (read(mine, &byte, 1) != 1) continue;
-    clock_gettime(CLOCK_REALTIME, &until); until.tv_nsec += 30000000;
+    clock_gettime(CLOCK_REALTIME, &until); until.tv_nsec += 500000000;
     if (until.tv_nsec >= 1000000000) { until.tv_nsec -= 1000000000; until.tv_sec++; }
     sem_post(&ask);
     if (sem_timedwait(&answer, &until)) for (;;) pause();
@@ -66,8 +66,8 @@ def test_a_payload_that_empties_its_own_pipe_stops_no_clock(jailpy, tmp_path, ne
     subprocess.run([need_tool("gcc"), "-O2", "-pthread", "-o", program, tmp_path / "stealer.c"], check=True)
     done = execute(jailpy, "--wall", "3s", "--cpu", "60s", "--ro", f"{program}:/work/stealer", "--", "/work/stealer")
     assert (done.status, done.verdict) == (124, "wall_limit")
-    assert done.seconds < 20, "a clock that stands still would never end it"
-    assert done.report["violation_count"] > 0, "control: it did take bytes out"
+    assert done.seconds < 6
+    assert done.report["violation_count"] > 50, "control: it did take bytes out, as often as it asked"
 
 
 @pytest.mark.timeout(10)

@@ -103,7 +103,7 @@ def test_idle_ends_silence(jailpy):
 
 
 @pytest.mark.parametrize(
-    "busy", ["import time\nfor i in range(25): print(i,flush=True); time.sleep(0.1)", BURN.format(2.5)], ids=["output", "cpu"]
+    "busy", ["import time\nfor i in range(40): print(i,flush=True); time.sleep(0.1)", BURN.format(4)], ids=["output", "cpu"]
 )
 def test_idle_leaves_the_busy_alone(jailpy, busy):
     ok(execute(jailpy, "--idle", "2s", "--cpus", "2", *python(busy)))
