@@ -28,7 +28,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def digest(self) -> str:
-        """A SHA-256 over language, paths and contents, each with its length: equal for equal submissions, whatever their names."""
+        """A SHA-256 over language, paths and contents, each with its length; the name does not count."""
         whole = hashlib.sha256()
         parts = [(self.language or "").encode()]
         for file in sorted(self.files, key=lambda entry: entry.path):
