@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # systemd's table of uid ranges leaves 1879048192 to 2147483647 unused (systemd.io, UIDS-GIDS).
 UNUSED_UIDS = 1879048192
 SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix/store", "gnu/store")
+NEARER = ("usr/lib", "usr/share", "usr/local")
 _ETC = (
     "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "timezone", "alternatives", "ca-certificates", "pki",
     "crypto-policies", "mime.types", "magic", "perl", "ssl/certs", "ssl/openssl.cnf",
@@ -55,6 +56,7 @@ class HostFacts(Frozen):
 
     `nesting_switch` says that user.max_user_namespaces can be written through the host's /proc. Looked at only where a
     profile accepts it: `plain`, what a launch without namespaces needs, and `proc_refused`, that no procfs can be mounted.
+    `nearer` are folders of the system's that most opened files are in.
     """
 
     kernel: tuple[int, int]
@@ -82,6 +84,7 @@ class HostFacts(Frozen):
     nesting_switch: bool = True
     proc_refused: bool = False
     plain: Plain | None = None
+    nearer: tuple[str, ...] = ()
 
 
 def entry(path: str) -> Entry | None:
@@ -200,4 +203,5 @@ def gather() -> HostFacts:
         cgroups=cgroups.discover(mounts, euid),
         nesting_switch=_nesting_switch(),
         hidden=tuple(os.path.realpath(path) for path in (cache.folder(),) if path),
+        nearer=tuple(found.path for found in _entries("/", NEARER) if found.kind == "folder"),
     )

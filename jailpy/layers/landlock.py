@@ -23,7 +23,7 @@ def plan(context: Context) -> Planned:
     handled = landlock_rights.handled(abi, network=context.profile.network.mode == "none")
     drop = landlock_rights.bits(context.profile.landlock.drop)
     make, shown, canary = _way(context)
-    paths = tuple((seen.path, access) for seen in shown if (access := _access(abi, seen) & ~drop))
+    paths = tuple((seen.path, access) for seen in (*shown, *_nearer(context, shown)) if (access := _access(abi, seen) & ~drop))
     step = make(handled=(handled.fs, handled.net, handled.scoped), paths=paths, canary=canary)
     needs = _uncovered(context)
     state = "degraded" if needs else "enforced"
@@ -38,6 +38,15 @@ def _way(context: Context) -> tuple[type[process.RestrictLandlock], tuple[Seen, 
     from jailpy.steps.plain import RestrictInPlace
 
     return RestrictInPlace, plain.view(context), plain.CANARY
+
+
+def _nearer(context: Context, shown: tuple[Seen, ...]) -> list[Seen]:
+    """Repeat the rule of a system folder on those of its folders that most files are in, which grants nothing new.
+
+    The kernel looks for rules from the file upwards: each folder on the way to one costs an open 80 ns of 3,000.
+    """
+    system = [seen for seen in shown if seen.kind == "system"]
+    return [seen.replace(path=path) for seen in system for path in context.host.nearer if path.startswith(f"{seen.path}/")]
 
 
 def _in_force(context: Context, layer: str) -> bool:

@@ -298,6 +298,17 @@ def test_the_landlock_rules_follow_what_is_shown(here, planned):
     assert not put & (execute | make_reg)
 
 
+def test_nearer_landlock_rules_grant_what_the_system_folder_above_grants(here, planned):
+    def rules(overrides):
+        return dict(one(planned(overrides).steps, process.RestrictLandlock).paths)
+
+    system = rules({})
+    assert system["/usr/lib"] == system["/usr/share"] == system["/usr"]
+    replaced = rules({"filesystem.ro": ["data:/usr"]})
+    assert "/usr/lib" not in replaced
+    assert "/usr" in replaced
+
+
 def test_steps_describe_themselves(here, mount_steps):
     steps = mount_steps({"filesystem.cow": ["data"]}, put=[("one.txt", "/x")], get=[("a", "b")], terminal=True, real_root=True)
     words = [step.describe() for step in steps]
