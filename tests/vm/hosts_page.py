@@ -29,7 +29,7 @@ WAYS_IN = """`user` is a delegated scope of the systemd user manager, `login` a 
 """
 SUITE = """## The repository's tests
 
-All that face the kernel (`tests/kernel`, `tests/cli`), run in the guests. A skip has a reason that is listed in `tests/vm/suite.toml`.
+All that make jails (every folder of `tests` but `unit`, `property` and `vm`), run in the guests. A skip has a reason that is listed in `tests/vm/suite.toml`.
 """
 SIMULATED = """## Broken on purpose
 
