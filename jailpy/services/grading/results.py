@@ -139,8 +139,9 @@ class GroupResult(msgspec.Struct, frozen=True, kw_only=True):
 class SubmissionResult(msgspec.Struct, frozen=True, kw_only=True):
     """One submission. `score` is None where the problem is pass-fail.
 
-    `message` says why it was not judged at all (CE, JE, IE). `expected` holds the verdicts that its folder promises
-    (`--verify`). A test that was not run, as an earlier one had decided, is not among `tests`.
+    `message` says why it was not judged at all (CE, JE, IE); `notes` are remarks of the intake. `expected` holds the
+    verdicts that its folder promises (`--verify`). A test that was not run, as an earlier one had decided, is not among
+    `tests`.
     """
 
     name: str
@@ -149,6 +150,7 @@ class SubmissionResult(msgspec.Struct, frozen=True, kw_only=True):
     score: float | None = None
     max_score: float | None = None
     message: str = ""
+    notes: tuple[str, ...] = ()
     compile: CompileResult | None = None
     groups: tuple[GroupResult, ...] = ()
     tests: tuple[TestResult, ...] = ()

@@ -15,11 +15,15 @@ class SourceFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
-    """What a student handed in. `language` is None where the files are to say; `name` is unique in one grading."""
+    """What a student handed in. `language` is None where the files are to say; `name` is unique in one grading.
+
+    `notes` are remarks of the intake that do not keep it from being judged.
+    """
 
     name: str
     files: tuple[SourceFile, ...]
     language: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
