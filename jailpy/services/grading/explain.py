@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal as signals
 
 from jailpy.services.grading.results import Verdict
-from jailpy.services.grading.words import line, seconds, size
+from jailpy.services.grading.words import line, seconds, short, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ _SIGNALS = {
     "SIGKILL": "it was killed",
     "SIGXFSZ": "it wrote a file that is too large",
 }
+_MOST = 400  # characters of a checker's word
 _NO_COST = "this does not count against you"
 
 
@@ -69,16 +70,19 @@ def _accepted(test: TestResult) -> str:
 
 
 def _wrong(test: TestResult) -> str:
-    told = f" The checker says: {line(test.team_message.strip())}" if test.team_message.strip() else ""
     nothing = " It printed nothing." if test.output.total_bytes == 0 else ""
-    return f"Your program ran to its end, but its answer is not the right one.{nothing}{told}"
+    return f"Your program ran to its end, but its answer is not the right one.{nothing}{_told(test)}"
 
 
 def _presentation(test: TestResult) -> str:
-    told = f" The checker says: {line(test.team_message.strip())}" if test.team_message.strip() else ""
     return (
-        f"The answer may be right, but it is not printed as asked for: look at spaces, line ends and the number format.{told}"
+        f"The answer may be right, but not printed as asked for: look at spaces, line ends and the number format.{_told(test)}"
     )
+
+
+def _told(test: TestResult) -> str:
+    said = test.team_message.strip()
+    return f" The checker says: {short(said, _MOST)}" if said else ""
 
 
 def _cpu(test: TestResult) -> str:

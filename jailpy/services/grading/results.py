@@ -141,7 +141,7 @@ class SubmissionResult(msgspec.Struct, frozen=True, kw_only=True):
 
     `message` says why it was not judged at all (CE, JE, IE); `notes` are remarks of the intake. `expected` holds the
     verdicts that its folder promises (`--verify`). A test that was not run, as an earlier one had decided, is not among
-    `tests`.
+    `tests`. `started_at` and `ended_at` are UTC, RFC 3339.
     """
 
     name: str
@@ -155,6 +155,8 @@ class SubmissionResult(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[GroupResult, ...] = ()
     tests: tuple[TestResult, ...] = ()
     expected: tuple[Verdict, ...] = ()
+    started_at: str | None = None
+    ended_at: str | None = None
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
