@@ -23,6 +23,7 @@ _NAMES = {
     "JailPyError": "jailpy.errors",
     "LaunchError": "jailpy.errors",
     "PayloadError": "jailpy.errors",
+    "ProblemError": "jailpy.errors",
     "ProfileError": "jailpy.errors",
     "UsageError": "jailpy.errors",
 }
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from jailpy.errors import JailPyError as JailPyError
     from jailpy.errors import LaunchError as LaunchError
     from jailpy.errors import PayloadError as PayloadError
+    from jailpy.errors import ProblemError as ProblemError
     from jailpy.errors import ProfileError as ProfileError
     from jailpy.errors import UsageError as UsageError
 else:

@@ -3,6 +3,7 @@
 JailPyError
 ├── UsageError      the caller: a wrong option or a wrong combination of options
 ├── ProfileError    the profile's author: every problem of the file at once
+├── ProblemError    the author of a programming problem: everything that is wrong with its package at once
 ├── HostError       the host's owner: the kernel, the distribution or the account lacks something
 ├── LaunchError     setting up failed: layer, step and errno are given
 │   └── CommandError    the command is not in the jail, or cannot be executed there
@@ -47,6 +48,14 @@ class UsageError(JailPyError):
 
 class ProfileError(JailPyError):
     """The profile is wrong. `problems` holds every one as `file:line: key: what was expected`."""
+
+    def __init__(self, message: str, problems: Sequence[str] = (), hints: Sequence[str] = ()) -> None:
+        super().__init__(message, hints)
+        self.problems = tuple(problems)
+
+
+class ProblemError(JailPyError):
+    """A problem package is wrong. `problems` holds everything that is, as `file:line: what was expected`."""
 
     def __init__(self, message: str, problems: Sequence[str] = (), hints: Sequence[str] = ()) -> None:
         super().__init__(message, hints)

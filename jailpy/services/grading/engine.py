@@ -1,0 +1,238 @@
+"""The judge: compiles a submission once, runs it on each test in a fresh jail, has outputs checked, and adds it all up."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+import msgspec
+
+from jailpy.errors import JailPyError
+from jailpy.services import languages
+from jailpy.services.grading import checkers, compiling, feedback, runs, scoring
+from jailpy.services.grading.problem import Group, Test
+from jailpy.services.grading.results import GroupResult, SubmissionResult, TestResult, Verdict
+from jailpy.services.grading.slots import Slots
+from jailpy.services.grading.verdicts import excerpt
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Self
+
+    from jailpy.services.grading.problem import Problem
+    from jailpy.services.grading.results import Limits
+    from jailpy.services.grading.slots import Slot
+    from jailpy.services.grading.submission import Submission
+
+    OnTest = Callable[[Submission, TestResult], object]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How to judge. None takes what the problem says.
+
+    `jobs` is how many submissions are judged at a time, None for one on each physical core. `rejudge_near` is the part of the
+    time limit within which a run is repeated alone before it counts as too slow. `all_tests` goes on after a failed test.
+    """
+
+    jobs: int | None = None
+    rejudge_near: float = 0.2
+    time_limit: float | None = None
+    memory: int | None = None
+    all_tests: bool = False
+
+
+class Judge:
+    """Judges submissions of one problem. A context manager; safe to use from as many threads as there are jobs.
+
+    Raises ProblemError where the problem's own programs cannot be built, OSError, JailPyError.
+    """
+
+    def __init__(self, problem: Problem, options: Options | None = None) -> None:
+        self.problem = problem
+        self.options = options or Options()
+        self.languages = languages.load()
+        self._folder = tempfile.mkdtemp(prefix="jailpy-grade-")
+        try:
+            self.slots = Slots(self._folder, self.options.jobs)
+            with self.slots.one() as slot:
+                self.checkers = compiling.checkers_of(problem, slot, self._folder, self.languages)
+            self.limits = self._limits()
+        except BaseException:
+            self.close()
+            raise
+
+    def _limits(self) -> Limits:
+        time = self.options.time_limit or self.problem.limits.time
+        if time is None:
+            from jailpy.services.grading import timelimit
+
+            time = timelimit.measure(self)
+        return runs.limits_of(self.problem, time, self.options.memory)
+
+    @property
+    def jobs(self) -> int:
+        """How many submissions can be judged at a time."""
+        return len(self.slots)
+
+    def judge(self, submission: Submission, on_test: OnTest | None = None, limits: Limits | None = None) -> SubmissionResult:
+        """Judge one submission. `on_test` is called with each test's result, from this thread.
+
+        Never raises for what a submission does, or for a jail that cannot be had: that is the verdict IE.
+        """
+        with self.slots.one() as slot:
+            folder = tempfile.mkdtemp(dir=slot.folder)
+            try:
+                return _Case(self, submission, slot, folder, on_test, limits or self.limits).judge()
+            except (JailPyError, OSError) as error:
+                return SubmissionResult(name=submission.name, verdict=Verdict.IE, message=f"{type(error).__name__}: {error}")
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def judge_all(self, submissions: Iterable[Submission], on_test: OnTest | None = None) -> Iterator[SubmissionResult]:
+        """Judge many submissions, `jobs` at a time, and yield results as they come."""
+        with ThreadPoolExecutor(self.jobs) as pool:
+            futures = [pool.submit(self.judge, submission, on_test) for submission in submissions]
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+            finally:
+                for future in futures:
+                    future.cancel()
+
+    def close(self) -> None:
+        """End the launchers and remove what was built."""
+        if hasattr(self, "slots"):
+            self.slots.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        """Return the judge itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+
+class _Case:
+    """One submission on its way through the tests."""
+
+    def __init__(
+        self, judge: Judge, submission: Submission, slot: Slot, folder: str, on_test: OnTest | None, limits: Limits
+    ) -> None:
+        self._judge, self._problem, self._options = judge, judge.problem, judge.options
+        self._submission, self._slot, self._folder = submission, slot, folder
+        self._on_test, self._limits = on_test, limits
+        self._tests: list[TestResult] = []
+        self._groups: list[GroupResult] = []
+        self._language = ""
+
+    def judge(self) -> SubmissionResult:
+        """Compile, run, check, add up."""
+        found = compiling.submission(
+            self._problem, self._submission, self._slot, self._folder, self._judge.languages, self._limits, self._judge.slots
+        )
+        self._language = found.language
+        if found.program is None:
+            return self._result(found.verdict, found.message, found.result)
+        self._runner = runs.Runner(found.program, self._limits, self._judge.slots, self._options.rejudge_near)
+        whole = self._group(self._problem.root)
+        return self._result(whole.verdict, "", found.result, whole.score)
+
+    def _result(self, verdict: Verdict, message: str, compiled: object, score: float | None = None) -> SubmissionResult:
+        scoring_ = self._problem.is_scoring and not verdict.is_ours
+        return SubmissionResult(
+            name=self._submission.name,
+            verdict=verdict,
+            language=self._language,
+            score=(score or 0.0) if scoring_ else None,
+            max_score=self._problem.max_score,
+            message=message,
+            compile=compiled,  # type: ignore[arg-type]
+            groups=tuple(self._groups),
+            tests=tuple(self._tests),
+        )
+
+    def _group(self, group: Group) -> GroupResult:
+        found: list[TestResult | GroupResult] = []
+        for member in group.members:
+            result = self._test(group, member) if isinstance(member, Test) else self._member(member)
+            found.append(result)
+            if result.verdict == Verdict.IE or (result.verdict != Verdict.AC and self._stops(group)):
+                break
+        whole = scoring.of_group(self._problem, group, found)
+        if group.name:
+            self._groups.append(whole)
+        return whole
+
+    def _stops(self, group: Group) -> bool:
+        return group.rules.stops and not self._options.all_tests
+
+    def _member(self, group: Group) -> GroupResult:
+        """Judge a group, where those that it requires were accepted."""
+        failed = next((done for done in self._groups if done.name in group.rules.requires and done.verdict != Verdict.AC), None)
+        if failed is None:
+            return self._group(group)
+        skipped = GroupResult(
+            name=group.name,
+            verdict=failed.verdict,
+            score=0.0 if self._problem.is_scoring else None,
+            max_score=group.rules.max_score,
+        )
+        self._groups.append(skipped)
+        return skipped
+
+    def _test(self, group: Group, test: Test) -> TestResult:
+        feedback.clear(self._slot.feedback)
+        attempt, said = self._passes(test)
+        score, wrong = scoring.of_test(self._problem, group.rules, test, said)
+        if wrong and not said.verdict.is_ours:
+            said, score = checkers.judge_error(f"the checker {wrong}"), None
+        result = _test_result(test, attempt, said, score)
+        self._tests.append(result)
+        if self._on_test:
+            self._on_test(self._submission, result)
+        return result
+
+    def _passes(self, test: Test) -> tuple[runs.Attempt, checkers.Judgement]:
+        attempt = self._runner.run(self._slot, test, test.input)
+        if attempt.ending.verdict is not None:
+            return attempt, checkers.Judgement(verdict=attempt.ending.verdict, message=attempt.ending.message)
+        return attempt, self._checked(test, test.input, attempt.run.stdout)
+
+    def _checked(self, test: Test, source: str, output: bytes) -> checkers.Judgement:
+        """Ask every checker; the first one that does not accept has the word."""
+        said = checkers.Judgement(verdict=Verdict.AC)
+        with self._runner.beside_others():
+            for checker, runner in self._judge.checkers:
+                if runner is None:
+                    said = checkers.builtin(test, (*checker.flags, *test.checker_flags), output)
+                else:
+                    said = runner.check(self._slot, test, source, output)
+                if said.verdict != Verdict.AC:
+                    break
+        return said
+
+
+def _test_result(test: Test, attempt: runs.Attempt, said: checkers.Judgement, score: float | None) -> TestResult:
+    run, report = attempt.run, attempt.run.report()
+    return TestResult(
+        name=test.name,
+        verdict=said.verdict,
+        kind=test.kind,
+        group=test.group,
+        score=score,
+        cpu_s=run.usage["cpu_s"],
+        wall_s=run.usage["wall_s"],
+        memory_bytes=run.usage["memory_peak_bytes"],
+        evidence=attempt.ending.evidence,
+        exit_code=report["exit_code"],
+        signal=report["signal"],
+        message=said.message,
+        team_message=said.team_message,
+        output=excerpt(run.stdout),
+        error_output=excerpt(run.stderr),
+        timing=attempt.timing,
+    )
