@@ -43,8 +43,9 @@ _locked: list[Server] = []
 class Server:
     """A server process, started when it is first needed and again if somebody killed it."""
 
-    def __init__(self) -> None:
+    def __init__(self, pool: int = 0) -> None:
         self.closed = False
+        self._pool = pool
         self._fresh()
         with _all_servers:
             _servers.add(self)
@@ -84,6 +85,12 @@ class Server:
                     self._runs.add(run)
                 return connection
         raise AssertionError
+
+    def share(self) -> int:
+        """Return how many jails the worker of the next run may build ahead: its part of the pool, rounded up."""
+        with self.lock:
+            workers = len(self._taken) + max(1, len(self._idle))
+            return -(-self._pool // workers)
 
     def _take(self) -> socket.socket:
         """Return a connection that has a worker at its other end."""

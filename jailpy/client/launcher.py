@@ -25,18 +25,25 @@ if TYPE_CHECKING:
     from jailpy.client.profile import Profile
 
 
+_LARGEST_POOL = 64  # each jail in it holds about ten descriptors of its worker's
+
+
 class Launcher:
     """Runs commands in jails, each as `jailpy exec` would. A context manager; leaving it kills what still runs.
 
-    Keyword arguments given here are defaults of every run; what a run gives replaces them. May be used from any thread, from
-    asyncio, and after fork(2): a forked child starts a server of its own. A pickled launcher arrives as a new one with the same
-    defaults. Raises UsageError for what is no option.
+    Keyword arguments given here are defaults of every run; what a run gives replaces them. `pool` is how many jails are built
+    ahead, in idle time, like that of the last run; each is used once. May be used from any thread, from asyncio, and after
+    fork(2): a forked child starts a server of its own. A pickled launcher arrives as a new one with the same defaults.
+    Raises UsageError for what is no option.
     """
 
-    def __init__(self, profile: str | os.PathLike[str] | Profile = "strict", **options: Unpack[Defaults]) -> None:
+    def __init__(
+        self, profile: str | os.PathLike[str] | Profile = "strict", *, pool: int = 0, **options: Unpack[Defaults]
+    ) -> None:
         self._defaults = words.given({"profile": profile, **options})
         words.overrides(self._defaults)
-        self._server = Server()
+        self._pool = _counted(pool)
+        self._server = Server(self._pool)
         self._finalizer = weakref.finalize(self, self._server.close)
 
     def run(
@@ -150,7 +157,7 @@ class Launcher:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the defaults."""
-        return functools.partial(Launcher, **self._defaults), ()
+        return functools.partial(Launcher, pool=self._pool, **self._defaults), ()
 
     def _start(self, argv: Command, streams: Sequence[Any], options: Mapping[str, Any]) -> Running:
         stats = self._server.stats
@@ -160,6 +167,13 @@ class Launcher:
         except BaseException:
             stats.fail()
             raise
+
+
+def _counted(pool: object) -> int:
+    """Return the size of a pool. Raises UsageError for what is none."""
+    if isinstance(pool, bool) or not isinstance(pool, int) or not 0 <= pool <= _LARGEST_POOL:
+        raise UsageError(f"option pool: expected a number from 0 to {_LARGEST_POOL}, got {pool!r}")
+    return pool
 
 
 def _streams(options: dict[str, Any], source: int | None, output: int | None) -> list[Any]:

@@ -50,6 +50,7 @@ class Running:
         self._process = os.getpid()
         self._keeping = keeping
         self._report: dict[str, Any] | None = None
+        self._pooled = False
         self._error: JailPyError | None = None
         self._ordered = False
         self._waiting = threading.Lock()
@@ -65,7 +66,7 @@ class Running:
         streams = Streams(given)
         try:
             stdin, stdout, stderr = streams.theirs
-            message = words.message({**request, "input": stdin >= 0})
+            message = words.message({**request, "input": stdin >= 0, "pool": self._server.share()})
             numbers = [stdout if stdin < 0 else stdin, stdout, stderr, *request["keep"]]
             self._connection = self._server.ask(self, message, numbers)
         except BaseException:
@@ -141,6 +142,7 @@ class Running:
             raise ConnectionResetError("its connection ended")
         answer = received[0]
         self._report = answer.get("report")
+        self._pooled = answer.get("pooled", False)
         if self._report is None:
             self._error = result.error(answer["error"])
         return not isinstance(self._error, InternalError)
@@ -154,7 +156,7 @@ class Running:
             if self._report is None:
                 self._server.stats.fail()
             else:
-                self._server.stats.end(self._report["verdict"])
+                self._server.stats.end(self._report["verdict"], pooled=self._pooled)
 
     def communicate(self, data: bytes | bytearray | memoryview = b"") -> tuple[bytes | None, bytes | None]:
         """Write `data` to the payload's input, read its outputs until both end, and return them; None for what is no pipe."""

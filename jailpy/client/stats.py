@@ -14,7 +14,7 @@ class Stats:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._started = self._failed = self._ended = 0
+        self._started = self._failed = self._ended = self._pooled = 0
         self._verdicts: dict[str, int] = {}
 
     def start(self) -> None:
@@ -27,10 +27,11 @@ class Stats:
         with self._lock:
             self._failed += 1
 
-    def end(self, verdict: str) -> None:
-        """Count a run that gave a report."""
+    def end(self, verdict: str, *, pooled: bool) -> None:
+        """Count a run that gave a report; `pooled` says that it took a jail from the pool."""
         with self._lock:
             self._ended += 1
+            self._pooled += pooled
             self._verdicts[verdict] = self._verdicts.get(verdict, 0) + 1
 
     def report(self) -> dict[str, Any]:
@@ -41,5 +42,6 @@ class Stats:
                 "running": self._started - self._failed - self._ended,
                 "ended": self._ended,
                 "failed": self._failed,
+                "pooled": self._pooled,
                 "verdicts": dict(self._verdicts),
             }

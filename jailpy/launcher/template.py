@@ -41,12 +41,16 @@ _templates: dict[bytes, Template] = {}
 
 
 class Template:
-    """One template process. `place`, `prepare`, `start`, `after`, `kill` and `bury` are those of launcher/clone.py."""
+    """One template process. `place`, `prepare`, `start`, `after`, `kill` and `bury` are those of launcher/clone.py.
+
+    `waiting` are jails of its own that wait for a run, and end with it: their groups are inside that of the template.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self._home = Home(cold.group_name(), plan.host.outside) if plan.host.real_root else None
         self.pid, self._pidfd = 0, -1
         self._learnt: dict[bytes, int] = {}
+        self.waiting: list[Jail] = []
 
     def place(self, jail: Jail) -> None:
         """Let version 2 groups be made where the template may start processes in them, where this launcher is root."""
@@ -99,7 +103,7 @@ class Template:
     def start(self, jail: Jail, state: Child) -> None:
         """Let the template clone init, and hand over what is the run's. Raises LaunchError; OSError where it is gone."""
         (step,) = jail.plan.of(steps.CloneNamespaces)
-        jail.command = _command(jail.plan)
+        jail.command = command(jail.plan)
         cgroup = jail.groups.open_version2()
         held = [state.channel, state.status, *state.stdio, *state.slots.values(), *state.tasks]
         try:
@@ -178,7 +182,12 @@ class Template:
             self._control = moved
 
     def close(self) -> None:
-        """End the template process and remove its group. One that somebody else keeps busy is left to the next start."""
+        """End the template process and the jails that wait, and remove its group.
+
+        One that somebody else keeps busy is left to the next start.
+        """
+        while self.waiting:
+            self.waiting.pop().close()
         if self.pid:
             self.end()
         if self._home:
@@ -205,7 +214,7 @@ def view(plan: Plan) -> list[tuple[int, Step]]:
     return [(at, step) for at, step in enumerate(plan.steps) if at in plan.shared or isinstance(step, _ONCE)]
 
 
-def _command(plan: Plan) -> bytes:
+def command(plan: Plan) -> bytes:
     """Return what the payload executes, as it reads it before the last word."""
     found = plan.steps[-1]
     assert isinstance(found, steps.Execute)

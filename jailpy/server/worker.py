@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import select
 import traceback
 
 from jailpy import api
@@ -16,6 +17,7 @@ from jailpy.profile.merge import Override
 from jailpy.server import messages
 from jailpy.server.orders import Orders
 from jailpy.server.plans import Plans
+from jailpy.server.pool import Pool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from jailpy.server.plans import Known
 
 _STANDARD = 3
+_AT_ONCE_MS = 2  # a client that has asked for nothing by then is not in a hurry
 _ATTRIBUTES = ("layer", "step", "errno", "exit_status", "problems")
 
 
@@ -37,6 +40,8 @@ class Worker:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._plans = Plans()
+        self._pool = Pool()
+        self._last: api.Request | None = None
 
     def serve(self) -> None:
         """Answer requests until the client closes the connection; nothing is left then."""
@@ -44,11 +49,12 @@ class Worker:
             self._serve()
         finally:
             self._plans.close()
+            self._pool.shrink(0)
             template.close_all()
 
     def _serve(self) -> None:
         with contextlib.suppress(ConnectionError, messages.BrokenMessageError):  # the client is gone, and nobody waits
-            while (received := messages.receive(self._connection)) is not None:
+            while (received := self._next()) is not None:
                 request, descriptors = received
                 try:
                     descriptors = self._cleared(request["keep"], descriptors)
@@ -57,11 +63,34 @@ class Worker:
                     answer = {"error": plain(error)}
                 messages.send(self._connection, answer)
 
+    def _next(self) -> tuple[dict[str, Any], list[int]] | None:
+        """Return the next request; until it comes, build jails like the last one."""
+        poll = select.poll()
+        poll.register(self._connection.fileno(), select.POLLIN)
+        patience = _AT_ONCE_MS
+        while self._pool.size and self._last and not poll.poll(patience) and self._park(self._last):
+            patience = 0
+        return messages.receive(self._connection)
+
+    def _park(self, request: api.Request) -> bool:
+        """Build a jail ahead, where one is wanted. The error of one that cannot be built is told by the next run."""
+        try:
+            plan, known = self._plans.of(request)
+            key = _template_key(plan, known)
+            wanted = self._pool.lacks(plan, key)
+            if wanted:
+                self._pool.park(plan, key)
+        except (JailPyError, OSError):
+            self._last = None
+            return False
+        return wanted
+
     def _cleared(self, keep: Sequence[int], descriptors: list[int]) -> list[int]:
         """Move what is in the way of the numbers of `pass_fds`. Raises LaunchError where RLIMIT_NOFILE is too low."""
         try:
             _count(descriptors, _STANDARD + len(keep))
             if keep:
+                self._pool.shrink(0)
                 descriptors = self._above(max(keep) + 1, descriptors)
         except OSError as error:
             for number in descriptors:
@@ -88,9 +117,12 @@ class Worker:
             _be_where(request)
             _keep(request["keep"], descriptors)
             streams = (descriptors[0] if request["input"] else -1, descriptors[1], descriptors[2])
-            wanted = _request(request)
+            wanted = self._last = _request(request)
+            self._pool.resize(request["pool"])
             plan, known = self._plans.of(wanted)
-            result = api.run(plan, wanted.get, streams, Orders(self._connection), lambda: self._begin(wanted, plan, known))
+            parked = self._pool.take(plan, _template_key(plan, known)) if self._pool.size else None
+            begin = (lambda: parked) if parked else (lambda: self._begin(wanted, plan, known))
+            result = api.run(plan, wanted.get, streams, Orders(self._connection), begin)
         except JailPyError as error:
             return {"error": plain(error)}
         except Exception as error:  # noqa: BLE001 - a bug of ours: the client is told, and this worker goes on
@@ -99,7 +131,7 @@ class Worker:
         finally:
             for number in descriptors:
                 os.close(number)
-        return {"report": result.report, "exit_status": result.outcome.exit_status()}
+        return {"report": result.report, "exit_status": result.outcome.exit_status(), "pooled": parked is not None}
 
     def _begin(self, wanted: api.Request, plan: Plan, known: Known | None) -> Jail:
         """Launch. A plan of before that cannot be launched may be out of date in a way that nobody saw: it is made anew."""
@@ -112,7 +144,7 @@ class Worker:
         return self._launch(*self._plans.of(wanted))
 
     def _launch(self, plan: Plan, known: Known | None) -> Jail:
-        key = known.template if known else template.key(plan)
+        key = _template_key(plan, known)
         return cold.launch(plan, _nothing, self._interpreter(plan, key) or template.of(plan, key))
 
     def _interpreter(self, plan: Plan, key: bytes) -> Way | None:
@@ -122,6 +154,10 @@ class Worker:
         from jailpy.launcher import interpreter  # for scripts only
 
         return interpreter.of(plan, key, self._connection.fileno())
+
+
+def _template_key(plan: Plan, known: Known | None) -> bytes:
+    return known.template if known else template.key(plan)
 
 
 def _nothing() -> None:

@@ -167,7 +167,7 @@ def test_a_run_keeps_its_launcher_alive():
 def test_stats_tell_the_truth(no_server_left):
     with jailpy.Launcher() as launcher:
         assert launcher.stats() == {
-            "started": 0, "running": 0, "ended": 0, "failed": 0, "verdicts": {}, "server_starts": 0,
+            "started": 0, "running": 0, "ended": 0, "failed": 0, "pooled": 0, "verdicts": {}, "server_starts": 0,
         }  # fmt: skip
         launcher.run(["false"])
         with pytest.raises(jailpy.CommandError):

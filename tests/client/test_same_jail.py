@@ -1,9 +1,10 @@
-"""The same plan gives the same jail, cold and warm: what the kernel says of the two payloads is the same."""
+"""The same plan gives the same jail, cold, warm and pooled: what the kernel says of the payloads is the same."""
 
 import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -77,6 +78,18 @@ def test_cold_and_warm_payloads_look_the_same_to_the_kernel(launcher):
     assert first["status"]["Seccomp"] == ["2"]
     assert first["landlock"] != 0
     assert first != warm(launcher, "b")
+
+
+def test_cold_and_pooled_payloads_look_the_same_to_the_kernel():
+    first = cold("a")
+    with jailpy.Launcher(pool=2) as launcher:
+        launcher.run(["/usr/bin/true"], check=True)
+        for _ in range(3):
+            time.sleep(0.2)
+            second = warm(launcher, "a")
+            for name, seen in first.items():
+                assert second[name] == seen, name
+        assert launcher.stats()["pooled"] > 0
 
 
 def test_a_script_of_a_warm_interpreter_looks_the_same_to_the_kernel(launcher, tmp_path):
