@@ -181,7 +181,7 @@ def test_stats_tell_the_truth(no_server_left):
         slow.kill()
         assert eventually(lambda: launcher.stats()["running"] == 0)
         assert launcher.stats() == {
-            "started": 5, "running": 0, "ended": 3, "failed": 2, "server_starts": 1,
+            "started": 5, "running": 0, "ended": 3, "failed": 2, "pooled": 0, "server_starts": 1,
             "verdicts": {"nonzero_exit": 1, "ok": 1, "cancelled": 1},
         }  # fmt: skip
         assert quick.poll() == 0
