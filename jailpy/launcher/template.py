@@ -50,6 +50,7 @@ class Template:
         self._home = Home(cold.group_name(), plan.host.outside) if plan.host.real_root else None
         self.pid, self._pidfd = 0, -1
         self._learnt: dict[bytes, int] = {}
+        self._latest: tuple[tuple[Step, ...], int] = ((), 0)
         self.waiting: list[Jail] = []
 
     def place(self, jail: Jail) -> None:
@@ -126,16 +127,20 @@ class Template:
         Here that is a program's number, which the template is taught where it does not know it. `slots` are those that the
         launcher filled, in their order; `tasks` is how many groups init joins.
         """
+        if self._latest[0] == plan.steps[:-1]:
+            return template.CLONE, self._latest[1], []
         steps = template.packed(self.rest(plan))
         if steps not in self._learnt:
             if len(self._learnt) == _MOST_PROGRAMS:
                 self._learnt.clear()
+                self._latest = ((), 0)
             body = files.memory("steps", steps)
             try:
                 self._say(template.LEARN, (len(self._learnt), slots, tasks), [body])
             finally:
                 os.close(body)
             self._learnt[steps] = len(self._learnt)
+        self._latest = plan.steps[:-1], self._learnt[steps]
         return template.CLONE, self._learnt[steps], []
 
     def rest(self, plan: Plan) -> list[tuple[int, Step]]:

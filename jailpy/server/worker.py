@@ -42,6 +42,7 @@ class Worker:
         self._plans = Plans()
         self._pool = Pool()
         self._last: api.Request | None = None
+        self._environment: dict[str, str] = {}
 
     def serve(self) -> None:
         """Answer requests until the client closes the connection; nothing is left then."""
@@ -114,7 +115,7 @@ class Worker:
     def _answer(self, request: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
         """Run one request; the answer is its report or its error. Every descriptor that came with it is closed."""
         try:
-            _be_where(request)
+            self._be_where(request)
             _keep(request["keep"], descriptors)
             streams = (descriptors[0] if request["input"] else -1, descriptors[1], descriptors[2])
             wanted = self._last = _request(request)
@@ -132,6 +133,17 @@ class Worker:
             for number in descriptors:
                 os.close(number)
         return {"report": result.report, "exit_status": result.outcome.exit_status(), "pooled": parked is not None}
+
+    def _be_where(self, request: dict[str, Any]) -> None:
+        """Take on the client's folder and environment, which relative sources and `environment.pass` refer to."""
+        try:
+            os.chdir(request["folder"] or "")
+        except OSError:  # the client's is deleted, or has just been
+            _be_nowhere()
+        if self._environment != request["environment"]:
+            os.environ.clear()
+            os.environ.update(request["environment"])
+            self._environment = request["environment"]
 
     def _begin(self, wanted: api.Request, plan: Plan, known: Known | None) -> Jail:
         """Launch. A plan of before that cannot be launched may be out of date in a way that nobody saw: it is made anew."""
@@ -168,17 +180,6 @@ def _count(descriptors: list[int], expected: int) -> None:
     """Notice descriptors that the kernel dropped for want of room (unix(7), MSG_CTRUNC)."""
     if len(descriptors) != expected:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-
-
-def _be_where(request: dict[str, Any]) -> None:
-    """Take on the client's folder and environment, which relative sources and `environment.pass` refer to."""
-    try:
-        os.chdir(request["folder"] or "")
-    except OSError:  # the client's is deleted, or has just been
-        _be_nowhere()
-    if os.environ != request["environment"]:
-        os.environ.clear()
-        os.environ.update(request["environment"])
 
 
 def _be_nowhere() -> None:
