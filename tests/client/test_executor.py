@@ -13,7 +13,7 @@ import time
 import pytest
 
 import jailpy
-from tests.core import eventually
+from tests.core import PATIENCE, eventually
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -217,11 +217,12 @@ def test_shutdown(no_server_left):
 
 def test_shutdown_without_waiting(no_server_left):
     executor = jailpy.JailExecutor(1)
-    futures = [executor.submit(tasks.nap, 0.3) for _ in range(2)]
+    nap = 0.3 * PATIENCE
+    futures = [executor.submit(tasks.nap, nap) for _ in range(2)]
     began = time.monotonic()
     executor.shutdown(wait=False)
-    assert time.monotonic() - began < 0.25
-    assert [future.result() for future in futures] == [0.3, 0.3]
+    assert time.monotonic() - began < nap - 0.05
+    assert [future.result() for future in futures] == [nap, nap]
 
 
 def test_no_more_than_max_workers(no_server_left):

@@ -12,7 +12,7 @@ import time
 import pytest
 
 import jailpy
-from tests.core import alive, eventually, token
+from tests.core import PATIENCE, alive, eventually, token
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 PIPE = subprocess.PIPE
@@ -199,8 +199,8 @@ def test_closing_kills_what_runs_and_says_so(no_server_left):
     began = time.monotonic()
     launcher.close()
     for thread in threads:
-        thread.join(10)
-    assert time.monotonic() - began < 8
+        thread.join(10 * PATIENCE)
+    assert time.monotonic() - began < 8 * PATIENCE
     assert [done.verdict for done in results] == ["cancelled"] * 3
     assert held.wait(5).verdict == "cancelled"
     held.stdout.close()

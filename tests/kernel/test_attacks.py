@@ -17,7 +17,7 @@ import time
 import pytest
 
 from jailpy.supervisor.streams import Input, Output
-from tests.core import KERNEL, PYTHON, alive, eventually, execute, python, start, token
+from tests.core import KERNEL, PATIENCE, PYTHON, alive, eventually, execute, python, start, token
 
 # Takes bytes out of its own output between the supervisor's poll and its read. It knows that it won, and falls silent, once
 # a denied call is answered no more.
@@ -66,7 +66,7 @@ def test_a_payload_that_empties_its_own_pipe_stops_no_clock(jailpy, tmp_path, ne
     subprocess.run([need_tool("gcc"), "-O2", "-pthread", "-o", program, tmp_path / "stealer.c"], check=True)
     done = execute(jailpy, "--wall", "3s", "--cpu", "60s", "--ro", f"{program}:/work/stealer", "--", "/work/stealer")
     assert (done.status, done.verdict) == (124, "wall_limit")
-    assert done.seconds < 6
+    assert done.seconds < 3 + 3 * PATIENCE
     assert done.report["violation_count"] > 50, "control: it did take bytes out, as often as it asked"
 
 
@@ -261,9 +261,9 @@ def test_init_takes_no_orders_from_the_payload(jailpy, profile):
 
 
 def test_a_flood_of_signals_does_not_keep_init_from_the_end(jailpy):
-    done = execute(jailpy, "-p", "observe", "--wall", "20s", *python(FORGER, "flood"))
+    done = execute(jailpy, "-p", "observe", "--wall", f"{20 * PATIENCE}s", *python(FORGER, "flood"))
     assert (done.status, done.verdict) == (5, "nonzero_exit")
-    assert done.seconds < 15
+    assert done.seconds < 15 * PATIENCE
 
 
 DAEMON = """
