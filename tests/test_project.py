@@ -32,8 +32,8 @@ DOCUMENTS = sorted(
 # Each costs 6 to 50 ms, or pulls in one that does: docs/adr/0001-imports-on-the-way-to-execve.md.
 FORBIDDEN_ON_THE_WAY = {
     "argparse", "asyncio", "click", "collections", "contextlib", "dataclasses", "enum", "functools", "hashlib",
-    "inspect", "json", "logging", "msgspec", "pathlib", "py_landlock", "pyseccomp", "re", "rich", "shutil",
-    "signal", "socket", "subprocess", "tempfile", "threading", "tomllib", "typing",
+    "inspect", "jinja2", "json", "logging", "msgspec", "pathlib", "py_landlock", "pyseccomp", "re", "rich", "shutil",
+    "signal", "socket", "sqlite3", "subprocess", "tempfile", "threading", "tomllib", "typing", "yaml", "zipfile",
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ _MODULES = {
     "doctor": ("jailpy.cli.doctor", "doctor"),
     "selftest": ("jailpy.cli.selftest", "selftest"),
     "profile": ("jailpy.cli.profile", "profile"),
+    "grade": ("jailpy.cli.grade", "grade"),
     "apparmor": ("jailpy.cli.apparmor", "apparmor"),
 }
 _EXAMPLES = """\b

@@ -34,10 +34,10 @@ def explain(test: TestResult) -> str:
 
 def explain_submission(result: SubmissionResult) -> str:
     """Return the submission's verdict as sentences: why it was not judged, or where it failed first."""
-    if result.message:
-        return _sentence(line(result.message))
     if result.compile and not result.compile.ok:
         return _compile(result.compile)
+    if result.message:
+        return _sentence(line(result.message))
     if result.verdict == Verdict.AC:
         return "All tests passed."
     first = next((test for test in result.tests if test.verdict == result.verdict), None)

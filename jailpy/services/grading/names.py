@@ -56,7 +56,12 @@ def unique(paths: Sequence[str]) -> list[str]:
 
 def file_name(number: int, name: str) -> str:
     """Return a name for a report file of the submission `name`, the `number`th: letters, digits, `_.+-`, at most 80."""
-    return f"{number:05d}-{_UNSAFE.sub('_', name)[-70:]}"
+    return f"{number:05d}-{safe(name)}"
+
+
+def safe(name: str) -> str:
+    """Return a name with anything but letters, digits and `_.+-` replaced, its last 70 characters."""
+    return _UNSAFE.sub("_", name)[-70:]
 
 
 def _tail(name: str, depth: int) -> str:

@@ -1,0 +1,122 @@
+"""One grading from beginning to end: judge, session, store, reports. Reports are written however it ends."""
+
+from __future__ import annotations
+
+import platform
+
+import msgspec
+from msgspec.structs import replace
+
+from jailpy import __version__
+from jailpy.services.grading import reports
+from jailpy.services.grading.engine import Judge, Options
+from jailpy.services.grading.results import Grading, Host, Limits
+from jailpy.services.grading.session import Session, Watch, now
+from jailpy.services.grading.slots import physical_cores
+from jailpy.services.grading.store import Store, asked
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jailpy.services.grading.intake import Source
+    from jailpy.services.grading.problem import Problem
+    from jailpy.services.grading.redact import Show
+    from jailpy.services.grading.session import Judging
+
+_SAME_VERDICT = ("jobs",)  # options that change no verdict
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for. `folder` is where reports and store go; `workers` is a Dask scheduler's address, "" for here."""
+
+    problem: Problem
+    sources: tuple[Source, ...]
+    options: Options = Options()
+    folder: str
+    formats: tuple[str, ...] = reports.DEFAULT
+    show: Show | None = None
+    resume: bool = False
+    workers: str = ""
+
+
+class Run:
+    """A grading that goes on. `stop` may be called at any time, by a signal handler too."""
+
+    def __init__(self, order: Order, watch: Watch | None = None) -> None:
+        self._order = order
+        self._watch = watch or Watch()
+        self._session: Session | None = None
+        self._limits = Limits()
+        self._stopped = False
+        self._started_at = now()
+
+    def stop(self) -> None:
+        """End soon, with what there is."""
+        self._stopped = True
+        if self._session:
+            self._session.stop()
+
+    def grade(self) -> Grading:
+        """Judge, and write the reports, also when it is stopped or fails. Raises JailPyError."""
+        order = self._order
+        options = {key: value for key, value in msgspec.to_builtins(order.options).items() if key not in _SAME_VERDICT}
+        with Store(order.folder, asked(order.problem.digest, options)) as store:
+            try:
+                self._judge(store)
+            finally:
+                grading = self._grading()
+                reports.write_all(order.folder, grading, order.formats, order.show)
+        return grading
+
+    def _judge(self, store: Store) -> None:
+        order = self._order
+        options = order.options
+        known = store.limits() if order.resume else None
+        if known and options.time_limit is None:
+            options = replace(options, time_limit=known.cpu_s)  # what was measured then is the limit of all
+        judging, self._limits = _judging(order, options)
+        try:
+            store.keep_limits(self._limits)
+            self._session = Session(judging, order.sources, store=store, resume=order.resume, watch=self._watch)
+            if not self._stopped:
+                self._session.run()
+        finally:
+            judging.close()
+
+    def _grading(self) -> Grading:
+        session = self._session
+        return Grading(
+            problem=self._order.problem.info(self._limits),
+            submissions=session.results if session else (),
+            pending=session.pending if session else tuple(source.name for source in self._order.sources),
+            interrupted=self._stopped,
+            host=host(),
+            started_at=self._started_at,
+            ended_at=now(),
+            jailpy=__version__,
+            options=msgspec.to_builtins(self._order.options)
+            | ({"workers": self._order.workers} if self._order.workers else {}),
+        )
+
+
+def _judging(order: Order, options: Options) -> tuple[Judging, Limits]:
+    if order.workers:
+        from jailpy.services.grading.cluster import Cluster
+
+        cluster = Cluster(order.workers, order.problem, options)
+        return cluster, cluster.limits
+    judge = Judge(order.problem, options)
+    return judge, judge.limits
+
+
+def host() -> Host:
+    """Describe this machine."""
+    return Host(kernel=platform.release(), machine=platform.machine(), cpu=_processor(), cores=len(physical_cores()))
+
+
+def _processor() -> str | None:
+    """Return the processor's name as the kernel has it (proc_cpuinfo(5)), None where it has none."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            return next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), None)
+    except OSError:
+        return None
