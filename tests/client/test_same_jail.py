@@ -1,5 +1,6 @@
 """The same plan gives the same jail, cold, warm and pooled: what the kernel says of the payloads is the same."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -90,6 +91,67 @@ def test_cold_and_pooled_payloads_look_the_same_to_the_kernel():
             for name, seen in first.items():
                 assert second[name] == seen, name
         assert launcher.stats()["pooled"] > 0
+
+
+NS_GET_USERNS, NS_GET_OWNER_UID = 0xB701, 0xB704
+
+
+def namespaces(pid):
+    """Return for each kind of namespace of a process whether it is the host's, and whose it is. See ioctl_ns(2)."""
+    own = os.stat(f"/proc/{pid}/ns/user").st_ino
+    found = {}
+    for kind in ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"):
+        number = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY)
+        shared = os.stat(number).st_ino == os.stat(f"/proc/self/ns/{kind}").st_ino
+        if kind == "user":
+            owner = int.from_bytes(fcntl.ioctl(number, NS_GET_OWNER_UID, b"\0" * 4), sys.byteorder)
+        elif shared:
+            owner = None
+        else:
+            holder = fcntl.ioctl(number, NS_GET_USERNS)
+            owner = "the jail's" if os.stat(holder).st_ino == own else "another"
+            os.close(holder)
+        os.close(number)
+        found[kind] = (shared, owner)
+    return found
+
+
+def payload_of(word):
+    """Find the process of the jail that has a word in its command line."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                if file.read().split(b"\0")[:2] == [b"/usr/bin/sleep", word.encode()]:
+                    return int(pid)
+        except OSError:
+            continue
+    return 0
+
+
+def seen_from_outside(word):
+    assert eventually(lambda: payload_of(word))
+    return namespaces(payload_of(word))
+
+
+def test_namespaces_are_of_the_same_kinds_and_owners():
+    command = [sys.executable, "-P", "-m", "jailpy", "exec", "--", "/usr/bin/sleep", "71.1"]
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(jailpy.__file__))}
+    with subprocess.Popen(command, env=environment) as process:
+        try:
+            first = seen_from_outside("71.1")
+        finally:
+            process.terminate()
+    assert {kind for kind, (shared, _) in first.items() if shared} == {"time"}
+    assert {owner for kind, (_, owner) in first.items() if kind not in ("time", "user")} == {"the jail's"}
+    with jailpy.Launcher(pool=1) as launcher:
+        for word in ("71.2", "71.3"):
+            with launcher.popen(["/usr/bin/sleep", word]) as running:
+                assert seen_from_outside(word) == first
+                running.terminate()
+                running.wait()
+            launcher.run(["/usr/bin/true"], check=True)
+            time.sleep(0.3)
+        assert launcher.stats()["pooled"] == 1
 
 
 def test_a_script_of_a_warm_interpreter_looks_the_same_to_the_kernel(launcher, tmp_path):
