@@ -25,6 +25,8 @@ _UNSEEN_S = 0.25  # of CPU time: init may have used that before it joined its ve
 _UNSEEN_SHARE = 1.05
 _LAST_EXIT_S = 0.2
 _REMOVED = "its cgroup was removed"
+_STATE, _PARENT, _FLAGS = 0, 1, 6  # of /proc/PID/stat, counted from behind the name: proc_pid_stat(5)
+_PF_EXITING = 0x4
 
 
 class Intact:
@@ -38,18 +40,11 @@ class Intact:
 
     def look(self, payload: bool) -> None:
         """See whether init, and the payload where it lives, are in the run's groups."""
-        if not self._inside(self._jail.init, len(self._jail.groups.groups)):
+        wanted = len(self._jail.groups.groups)
+        if not self._inside(self._jail.init, wanted) and _living(self._jail.init):
             self._stray("a process of the run was moved out of its cgroup")
-        elif payload and not self._inside(self._jail.payload, len(self._jail.groups.groups)) and self._lives():
+        elif payload and not self._inside(self._jail.payload, wanted) and _living(self._jail.payload) == self._jail.init:
             self._stray("the payload was moved out of its cgroup")
-
-    def _lives(self) -> bool:
-        """Say whether the payload's number is still the payload's."""
-        try:
-            parent = files.read(f"/proc/{self._jail.payload}/stat").rpartition(")")[2].split()[1]
-        except OSError:
-            return False
-        return int(parent) == self._jail.init
 
     def look_at_dead(self) -> None:
         """See where init was when it died; a zombie keeps its version 2 group alone."""
@@ -99,3 +94,12 @@ class Intact:
         except OSError as error:
             return f"{step.file} cannot be read any more: {error.strerror}" if step.required else ""
         return "" if same(kept, step.value) else f"{step.file} is {kept} at the end, {step.value} was written"
+
+
+def _living(pid: int) -> int:
+    """Return the parent of a process, 0 where it has ended or is about to: the kernel takes it out of its groups on the way."""
+    try:
+        found = files.read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return 0 if found[_STATE] in "ZX" or int(found[_FLAGS]) & _PF_EXITING else int(found[_PARENT])

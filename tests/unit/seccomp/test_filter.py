@@ -112,7 +112,7 @@ def test_a_conditional_rule_is_more_than_words(table, arch):
     ("openat", [0, 0, 0o101, 0o4755]), ("open", [0, 0o101, 0o2644]), ("openat", [0, 0, 0o20200000, 0o4755]),
     ("creat", [0, 0o4755]), ("mkdir", [0, 0o2755]), ("mkdirat", [0, 0, 0o2755]), ("mknod", [0, 0o020666]),
     ("mknodat", [0, 0, 0o060666]), ("mknodat", [0, 0, 0o104644]), ("fcntl", [0, 1024]), ("fcntl", [0, 1026]),
-    ("prlimit64", [1, 0]), ("setsockopt", [0, 1, 26]), ("setsockopt", [0, 6, 31]),
+    ("prlimit64", [1, 0]), ("prlimit64", [0, 4, 1]), ("prlimit64", [0, 4, 1 << 32]), ("setrlimit", [4, 1]), ("setsockopt", [0, 1, 26]), ("setsockopt", [0, 6, 31]),
     ("ptrace", [16, 1]), ("process_vm_writev", []), ("pidfd_getfd", []), ("kcmp", []), ("userfaultfd", []),
     ("perf_event_open", []), ("bpf", []), ("keyctl", []), ("add_key", []), ("request_key", []), ("mount", []), ("umount2", []),
     ("unshare", [0x10000000]), ("setns", []), ("pivot_root", []), ("chroot", []), ("open_by_handle_at", []),
@@ -142,7 +142,7 @@ def test_strict_answers_enosys(table, name):
     ("clone", [0x3D0F00]), ("personality", [0xFFFFFFFF]), ("personality", [0xFFFFFFFFFFFFFFFF]), ("prctl", [15]),
     ("socketpair", [1, 0x80801]), ("socketpair", [1, 5]), ("memfd_create", [0, 9]), ("openat", [0, 0, 0o101, 0o666]),
     ("openat", [0, 0, 0o2000000, 0xFFFFFFFFFFFFFFFF]), ("open", [0, 0, 0o7777]), ("mknodat", [0, 0, 0o010644]),
-    ("fcntl", [0, 3]), ("fcntl", [0, 1030]), ("fcntl", [0, 37]), ("prlimit64", [0, 7]), ("setsockopt", [0, 1, 20]), ("sendto", [0, 0, 0, 0x4000]),
+    ("fcntl", [0, 3]), ("fcntl", [0, 1030]), ("fcntl", [0, 37]), ("prlimit64", [0, 7, 1]), ("prlimit64", [0, 4, 0, 1]), ("setrlimit", [7, 1]), ("setsockopt", [0, 1, 20]), ("sendto", [0, 0, 0, 0x4000]),
     ("sendmsg", [0, 0, 0x4000]), ("recvmsg", [0, 0, 0x40000000]),
 ])  # fmt: skip
 def test_strict_allows(table, name, args):

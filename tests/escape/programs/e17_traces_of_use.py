@@ -1,0 +1,37 @@
+# row = "E17"
+# boundary = "what others read: page-cache residency and access times of shared files"
+# ending = "ok"
+# layers = ["seccomp"]
+# violations = ["mincore", "cachestat"]
+# control = "outside"
+# [unproven]
+# cachestat = "from Linux 6.5"
+# inotify = "where the caller has used up its instances"
+"""Asks which pages of a shared file are in memory, and watches for accesses."""
+
+import ctypes
+import mmap
+import os
+
+from attack import attempt, call
+
+number = os.open("/usr/bin/true", os.O_RDONLY)
+area = mmap.mmap(number, 4096, prot=mmap.PROT_READ, flags=mmap.MAP_SHARED)
+vector = ctypes.create_string_buffer(16)
+
+
+def mincore():
+    memory = mmap.mmap(-1, 4096)
+    call("mincore", ctypes.addressof(ctypes.c_char.from_buffer(memory)), 4096, vector)
+    return "pages in memory are told"
+
+
+def cachestat():
+    span, found = (ctypes.c_uint64 * 2)(0, 4096), (ctypes.c_uint64 * 5)()
+    call("cachestat", number, span, found, 0)
+    return f"{found[0]} pages in memory"
+
+
+attempt("mincore", mincore)
+attempt("cachestat", cachestat)
+attempt("inotify", lambda: f"descriptor {call('inotify_init1', 0)}")
