@@ -59,6 +59,8 @@ def test_control(scene, warm_launcher, name):
         done = arena.warm(scene, warm_launcher, name, header, **header.loose)
     else:
         done = arena.outside(scene, name, header, header.control)
+    if os.geteuid() and set(done.said) == set(header.root_only):
+        pytest.skip("the control needs root")
     assert done.out, (done.said, done.err)
     excused = {*header.unproven, *(header.root_only if os.geteuid() else ())}
     assert set(done.said) - set(done.out) <= excused, (done.said, done.err)

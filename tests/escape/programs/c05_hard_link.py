@@ -3,6 +3,7 @@
 # ending = "ok"
 # layers = ["mount", "landlock"]
 # control = "outside"
+# root_only = ["a file of the system"]
 """Gives files that it was shown a second name where it may write."""
 
 import os

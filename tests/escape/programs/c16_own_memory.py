@@ -5,6 +5,7 @@
 # control = "outside"
 # root_only = ["the caller's memory"]
 # [unproven]
+# "init's map" = "outside, process 1 belongs to root"
 # "init's memory" = "outside, process 1 belongs to root"
 # "the caller's memory" = "ptrace_scope"
 """Opens memory for writing, where page protections do not count: its own and that of others."""

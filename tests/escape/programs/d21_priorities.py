@@ -3,7 +3,7 @@
 # ending = "ok"
 # layers = ["rlimits", "capabilities", "seccomp"]
 # control = "outside"
-# root_only = ["SCHED_FIFO", "nice", "real-time io"]
+# root_only = ["SCHED_FIFO", "nice", "real-time io", "mlockall"]
 # [backstop]
 # rlimits = "the capabilities stop it, unless the caller's own limit allows it"
 # [unproven]
