@@ -29,6 +29,7 @@ _NAMES = {
 }
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from jailpy import grading as grading
     from jailpy.client.executor import JailExecutor as JailExecutor
     from jailpy.client.launcher import Launcher as Launcher
     from jailpy.client.launcher import run as run
@@ -51,10 +52,12 @@ else:
 
     def __getattr__(name: str) -> object:
         """Import a public name when it is first used."""
-        if name not in _NAMES:
+        if name not in (*_NAMES, "grading"):
             raise AttributeError(f"module 'jailpy' has no attribute {name!r}")
         import importlib
 
+        if name == "grading":
+            return importlib.import_module("jailpy.grading")
         value = getattr(importlib.import_module(_NAMES[name]), name)
         globals()[name] = value
         return value
@@ -62,4 +65,4 @@ else:
 
 def __dir__() -> list[str]:
     """Name what there is."""
-    return sorted([*globals(), *_NAMES])
+    return sorted([*globals(), *_NAMES, "grading"])

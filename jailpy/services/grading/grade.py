@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import platform
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from jailpy import __version__
-from jailpy.services.grading import reports
+from jailpy.services.grading import intake, reports
 from jailpy.services.grading.engine import Judge, Options
 from jailpy.services.grading.results import Grading, Host, Limits
 from jailpy.services.grading.session import Session, Watch, now
@@ -17,6 +19,8 @@ from jailpy.services.grading.store import Store, asked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jailpy.services.grading.intake import Source
     from jailpy.services.grading.problem import Problem
     from jailpy.services.grading.redact import Show
@@ -36,6 +40,17 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     show: Show | None = None
     resume: bool = False
     workers: str = ""
+
+
+def grade(
+    problem: Problem, submissions: Sequence[str | os.PathLike[str]], folder: str | os.PathLike[str], **order: Any
+) -> Grading:
+    """Judge the submissions at these paths and write reports into a folder, as `jailpy grade` does.
+
+    `order` holds fields of `Order`: `options`, `formats`, `show`, `resume`, `workers`. Raises JailPyError.
+    """
+    sources = intake.sources([os.fspath(path) for path in submissions])
+    return Run(Order(problem=problem, sources=tuple(sources), folder=os.fspath(folder), **order)).grade()
 
 
 class Run:

@@ -92,6 +92,12 @@ def load(source: Source, bounds: Bounds = Bounds()) -> Submission:  # noqa: B008
     return _single(source, content)
 
 
+def read(path: str | os.PathLike[str], language: str | None = None) -> Submission:
+    """Read the submission at a path: a source file, a folder, or a zip file. Raises RefusedError."""
+    (source,) = sources([os.fspath(path)])
+    return msgspec.structs.replace(load(source), language=language)
+
+
 def _unreadable(error: OSError) -> str:
     if error.errno == errno.ELOOP:
         return "it is a symbolic link: hand in the file itself"

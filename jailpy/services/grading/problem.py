@@ -16,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from jailpy.services.grading.submission import Submission
+
 Protocol = Literal["default", "kattis", "testlib", "status"]
 MIB = 1 << 20
 
@@ -127,6 +129,18 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         if not os.path.isdir(folder):
             raise ProblemError(f"{folder}: is no folder")
         return _reader(folder)(folder)
+
+    def judge(self, submission: Submission | str | os.PathLike[str], **options: Any) -> results.SubmissionResult:
+        """Judge one submission, or the file, folder or zip file at a path. Options are those of `Options`.
+
+        For many, `Judge` builds the checkers once. Raises ProblemError, RefusedError for a path, JailPyError.
+        """
+        from jailpy.services.grading import intake
+        from jailpy.services.grading.engine import Judge, Options
+
+        taken = intake.read(submission) if isinstance(submission, str | os.PathLike) else submission
+        with Judge(self, Options(**{"jobs": 1, **options})) as judge:
+            return judge.judge(taken)
 
     @functools.cached_property
     def tests(self) -> tuple[Test, ...]:
