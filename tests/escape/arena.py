@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import os
 import secrets
 import shutil
@@ -20,7 +19,6 @@ from tests.core import PYTHON, alive, eventually, execute, groups_of, mounts
 from tests.escape.header import PROGRAMS
 
 SHOWN = "/work/escape"
-HAS_POOL = "pool" in inspect.signature(jailpy.Launcher.__init__).parameters
 REMOVABLE = ("net", "ipc", "uts", "cgroup-ns", "seccomp", "landlock", "cgroup", "rlimits")  # others hold each other up
 NAMESPACES = ("unshare", "--user", "--map-root-user", "--mount", "--uts", "--ipc", "--net", "--cgroup")
 _EXECUTED = 0o755

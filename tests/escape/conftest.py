@@ -22,7 +22,5 @@ def warm_launcher(scene):
 
 @pytest.fixture(scope="session")
 def pooled_launcher(scene):
-    if not arena.HAS_POOL:
-        pytest.skip("Launcher has no pool yet")
     with arena.launching(scene, pool=2) as launcher:
         yield launcher
