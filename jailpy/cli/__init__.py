@@ -56,10 +56,14 @@ def _run(argv: list[str]) -> int:
 
         status = explain.main(argv[1:])
         sys.stdout.flush()
+    elif argv[:1] == ["run"]:
+        from jailpy.cli import run
+
+        status = run.main(argv[1:])
     if status is None:
         from jailpy.cli import app
 
-        verb = argv[:1] if argv[:1] in (["exec"], ["explain"]) else []
+        verb = argv[:1] if argv[:1] in (["exec"], ["explain"], ["run"]) else []
         status = app.main([*verb, "--help"] if verb else argv)
         sys.stdout.flush()
     return status

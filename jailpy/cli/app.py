@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "exec": ("jailpy.cli.app", "exec_"),
+    "run": ("jailpy.cli.run", "run"),
     "explain": ("jailpy.cli.explain", "explain"),
     "doctor": ("jailpy.cli.doctor", "doctor"),
     "selftest": ("jailpy.cli.selftest", "selftest"),
@@ -48,7 +49,7 @@ class _Verbs(click.Group):
             return None
         module, name = _MODULES[cmd_name]
         command: click.Command = getattr(import_module(module), name)
-        return with_options(command) if cmd_name in ("exec", "explain") else command
+        return with_options(command) if cmd_name in ("exec", "run", "explain") else command
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
@@ -60,6 +61,7 @@ def app() -> None:
     Examples:
       jailpy doctor                          what this host can enforce
       jailpy exec -- python3 a.py            run one command in a strict jail
+      jailpy run a.cpp                       compile and run one source file
       jailpy explain -- python3 a.py         show every step, apply nothing
       jailpy profile show strict             what strict allows
     """

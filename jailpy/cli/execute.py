@@ -61,6 +61,18 @@ def execute(parsed: Parsed) -> int:
     return status
 
 
+def refuse(parsed: Parsed, error: JailPyError) -> int:
+    """Say and report that nothing was started; return the exit status."""
+    try:
+        report = _report_file(parsed)
+        _report_failure(parsed, report, None, error, api.now())
+        if report:
+            report.close()
+    except JailPyError as second:
+        complain(second)
+    return complain(error)
+
+
 def _report_file(parsed: Parsed) -> ReportFile | None:
     """Open what --report names, before the run can change it."""
     if not parsed.has("report"):

@@ -43,10 +43,14 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
             return Script(os.path.join(self.folder, self.argv[1]), args, interpreter=find_tool(self.argv[0]))
         return [*self.argv, *args]
 
+    def entries(self, workdir: str = WORK) -> list[str]:
+        """Return what it is made of, as SRC:DST."""
+        return [f"{self.folder}/{name}:{workdir}/{name}" for name in self.shown]
+
     def shows(self, more: Sequence[str] = ()) -> list[str]:
         """Return what the jail shows read-only, `more` beside the program."""
         taken = {entry.rpartition(":")[2] for entry in more}
-        own = [] if self.warm else [f"{self.folder}/{name}:{WORK}/{name}" for name in self.shown]
+        own = [] if self.warm else self.entries()
         return [*(entry for entry in own if entry.rpartition(":")[2] not in taken), *more]
 
 
