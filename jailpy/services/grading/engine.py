@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -11,6 +12,7 @@ import msgspec
 from jailpy.errors import JailPyError
 from jailpy.services import languages
 from jailpy.services.grading import checkers, compiling, feedback, runs, scoring
+from jailpy.services.grading.interactive import Conversation, Talk
 from jailpy.services.grading.problem import Group, Test
 from jailpy.services.grading.results import GroupResult, SubmissionResult, TestResult, Verdict
 from jailpy.services.grading.slots import Slots
@@ -19,10 +21,10 @@ from jailpy.services.grading.verdicts import excerpt
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import Self
+    from typing import Any, Self
 
     from jailpy.services.grading.problem import Problem
-    from jailpy.services.grading.results import Limits
+    from jailpy.services.grading.results import Limits, Timing
     from jailpy.services.grading.slots import Slot
     from jailpy.services.grading.submission import Submission
 
@@ -137,7 +139,7 @@ class _Case:
         self._language = found.language
         if found.program is None:
             return self._result(found.verdict, found.message, found.result)
-        self._runner = runs.Runner(found.program, self._limits, self._judge.slots, self._options.rejudge_near)
+        self._program = found.program
         whole = self._group(self._problem.root)
         return self._result(whole.verdict, "", found.result, whole.score)
 
@@ -186,26 +188,59 @@ class _Case:
 
     def _test(self, group: Group, test: Test) -> TestResult:
         feedback.clear(self._slot.feedback)
-        attempt, said = self._passes(test)
+        attempts, said = self._passes(test)
         score, wrong = scoring.of_test(self._problem, group.rules, test, said)
         if wrong and not said.verdict.is_ours:
             said, score = checkers.judge_error(f"the checker {wrong}"), None
-        result = _test_result(test, attempt, said, score)
+        result = _test_result(test, attempts, said, score)
         self._tests.append(result)
         if self._on_test:
             self._on_test(self._submission, result)
         return result
 
-    def _passes(self, test: Test) -> tuple[runs.Attempt, checkers.Judgement]:
-        attempt = self._runner.run(self._slot, test, test.input)
+    def _passes(self, test: Test) -> tuple[list[runs.Attempt], checkers.Judgement]:
+        """Run a test once; in a multi-pass problem, as often as its validator wants."""
+        attempts: list[runs.Attempt] = []
+        source = test.input
+        while len(attempts) < (self._problem.limits.passes if self._problem.is_multipass else 1):
+            attempt, said = self._talk(test, source) if self._problem.is_interactive else self._batch(test, source)
+            attempts.append(attempt)
+            if said.verdict != Verdict.AC or not said.next_pass:
+                return attempts, said
+            source = os.path.join(self._slot.folder, "next-pass.in")
+            os.replace(said.next_pass, source)
+        return attempts, checkers.judge_error(f"the output validator wants more than {len(attempts)} passes")
+
+    def _batch(self, test: Test, source: str) -> tuple[runs.Attempt, checkers.Judgement]:
+        near, slots = self._options.rejudge_near, self._judge.slots
+
+        def run(timing: Timing) -> runs.Attempt:
+            return runs.once(self._program, self._slot, test, source, self._limits, near, timing)
+
+        attempt = runs.measured(slots, self._limits, near, run, lambda each: each)
         if attempt.ending.verdict is not None:
             return attempt, checkers.Judgement(verdict=attempt.ending.verdict, message=attempt.ending.message)
-        return attempt, self._checked(test, test.input, attempt.run.stdout)
+        return attempt, self._checked(test, source, attempt.run.stdout)
+
+    def _talk(self, test: Test, source: str) -> tuple[runs.Attempt, checkers.Judgement]:
+        """Let submission and validator talk; what an earlier try left in the feedback folder is no pass of this one."""
+        validator = self._judge.checkers[0][1]
+        assert validator is not None
+        near = self._options.rejudge_near
+        conversation = Conversation(self._program, validator, self._limits, near)
+
+        def run(timing: Timing) -> Talk:
+            if timing.repeats > 1:
+                feedback.clear(self._slot.feedback)
+            return conversation.hold(self._slot, test, source, timing)
+
+        talk = runs.measured(self._judge.slots, self._limits, near, run, lambda each: each.attempt)
+        return talk.attempt, talk.said
 
     def _checked(self, test: Test, source: str, output: bytes) -> checkers.Judgement:
         """Ask every checker; the first one that does not accept has the word."""
         said = checkers.Judgement(verdict=Verdict.AC)
-        with self._runner.beside_others():
+        with self._judge.slots.beside_others():
             for checker, runner in self._judge.checkers:
                 if runner is None:
                     said = checkers.builtin(test, (*checker.flags, *test.checker_flags), output)
@@ -216,7 +251,13 @@ class _Case:
         return said
 
 
-def _test_result(test: Test, attempt: runs.Attempt, said: checkers.Judgement, score: float | None) -> TestResult:
+def _most(attempts: list[runs.Attempt], name: str) -> Any:
+    """Return the largest value of a usage among the passes of a test: each pass has the whole limit."""
+    return max((attempt.run.usage[name] for attempt in attempts if attempt.run.usage[name] is not None), default=None)
+
+
+def _test_result(test: Test, attempts: list[runs.Attempt], said: checkers.Judgement, score: float | None) -> TestResult:
+    attempt = attempts[-1]
     run, report = attempt.run, attempt.run.report()
     return TestResult(
         name=test.name,
@@ -224,9 +265,9 @@ def _test_result(test: Test, attempt: runs.Attempt, said: checkers.Judgement, sc
         kind=test.kind,
         group=test.group,
         score=score,
-        cpu_s=run.usage["cpu_s"],
-        wall_s=run.usage["wall_s"],
-        memory_bytes=run.usage["memory_peak_bytes"],
+        cpu_s=_most(attempts, "cpu_s"),
+        wall_s=_most(attempts, "wall_s"),
+        memory_bytes=_most(attempts, "memory_peak_bytes"),
         evidence=attempt.ending.evidence,
         exit_code=report["exit_code"],
         signal=report["signal"],

@@ -199,6 +199,8 @@ def _sum(path: str) -> bytes:
 
 def _reader(folder: str) -> Callable[[str], Problem]:
     """Return what reads the format of a folder."""
-    from jailpy.services.grading import problem_folder
+    from jailpy.services.grading import problem_folder, problem_kattis
 
+    if any(os.path.exists(os.path.join(folder, name)) for name in ("problem.yaml", "data")):
+        return problem_kattis.load
     return problem_folder.load

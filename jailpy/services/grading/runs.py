@@ -12,8 +12,10 @@ from jailpy.services.languages.build import WORK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-    from typing import Any
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
     from jailpy.client.result import CompletedRun
     from jailpy.services.grading.problem import Problem, Test
@@ -76,28 +78,18 @@ def is_near(attempt: Attempt, limits: Limits, near: float) -> bool:
     return attempt.ending.verdict in (Verdict.WTLE, Verdict.ITLE) and bool(taken >= limits.cpu_s * (1 - near))
 
 
-class Runner:
-    """Runs one program on tests."""
+def once(program: Program, slot: Slot, test: Test, source: str, limits: Limits, near: float, timing: Timing) -> Attempt:
+    """Run a program on one input. Raises OSError, JailPyError."""
+    with open(source, "rb") as file:
+        run = slot.runs.run(program.command(test.args), stdin=file, **options(program, test, limits, near))
+    return Attempt(run=run, ending=of_run(run, limits), timing=timing)
 
-    def __init__(self, program: Program, limits: Limits, slots: Slots, near: float) -> None:
-        self._program, self.limits, self._slots, self.near = program, limits, slots, near
 
-    def run(self, slot: Slot, test: Test, source: str) -> Attempt:
-        """Run on one input; again, alone, where the time is near the limit. Raises OSError, JailPyError."""
-        with self._slots.beside_others():
-            first = self._once(slot, test, source, Timing(quality=self._slots.quality))
-        if not is_near(first, self.limits, self.near):
-            return first
-        with self._slots.alone():
-            return self._once(slot, test, source, Timing(quality="alone", repeats=2))
-
-    def _once(self, slot: Slot, test: Test, source: str, timing: Timing) -> Attempt:
-        with open(source, "rb") as file:
-            run = slot.runs.run(
-                self._program.command(test.args), stdin=file, **options(self._program, test, self.limits, self.near)
-            )
-        return Attempt(run=run, ending=of_run(run, self.limits), timing=timing)
-
-    def beside_others(self) -> AbstractContextManager[None]:
-        """Return a context for what takes processor time beside the runs."""
-        return self._slots.beside_others()
+def measured(slots: Slots, limits: Limits, near: float, run: Callable[[Timing], T], attempt_of: Callable[[T], Attempt]) -> T:
+    """Make a run beside others; again, alone, where its time is near the limit."""
+    with slots.beside_others():
+        first = run(Timing(quality=slots.quality))
+    if not is_near(attempt_of(first), limits, near):
+        return first
+    with slots.alone():
+        return run(Timing(quality="alone", repeats=2))

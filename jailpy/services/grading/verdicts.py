@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jailpy.services.grading.results import Limits
 
 EXCERPT = 4096
+_JVM_SAYS = b"Picked up JAVA_TOOL_OPTIONS: "
 _BY_LIMIT = {
     "cpu_limit": Verdict.TLE,
     "wall_limit": Verdict.WTLE,
@@ -91,7 +92,9 @@ def evidence_of(found: dict[str, Any] | None) -> Evidence | None:
 
 
 def excerpt(data: bytes | None, most: int = EXCERPT) -> Excerpt:
-    """Return the start of an output."""
+    """Return the start of an output, without the line in which the JVM repeats the options that JailPy gave it."""
     if not data:
         return Excerpt(total_bytes=None if data is None else 0)
+    if data.startswith(_JVM_SAYS):
+        data = data.partition(b"\n")[2]
     return Excerpt(text=data[:most].decode(errors="replace"), total_bytes=len(data), truncated=len(data) > most)

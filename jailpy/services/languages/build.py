@@ -124,6 +124,7 @@ def _compile(
         command,
         profile="build",
         runtime=language.runtime,
+        ro=[f"{os.path.realpath(path)}:{path}" for path in language.shows if os.path.exists(path)],
         put=[f"{sources}/{name}:{WORK}/{name}" for name in sorted(os.listdir(sources))],
         get=[f"{wanted}:{kept}"],
         stderr=subprocess.STDOUT,

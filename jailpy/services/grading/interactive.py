@@ -1,0 +1,159 @@
+"""Interactive problems: submission and output validator in two jails, joined by two pipes, and who is to blame."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+
+import msgspec
+
+from jailpy.services.grading import runs
+from jailpy.services.grading.checkers import Judgement
+from jailpy.services.grading.results import Verdict
+from jailpy.services.grading.verdicts import of_run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO
+
+    from jailpy.client.result import CompletedRun
+    from jailpy.client.running import Running
+    from jailpy.services.grading.checkers import Runner
+    from jailpy.services.grading.problem import Test
+    from jailpy.services.grading.results import Limits, Timing
+    from jailpy.services.grading.slots import Slot
+    from jailpy.services.languages.build import Program
+
+_LAST_WORDS = 64 << 10
+
+
+class Talk(msgspec.Struct, frozen=True, kw_only=True):
+    """What a conversation came to."""
+
+    attempt: runs.Attempt
+    said: Judgement
+
+
+class _Side:
+    """One of the two, with the time of its end."""
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+        self.ended_at = 0.0
+        self.done: CompletedRun | None = None
+        self.error: Exception | None = None
+
+    def wait(self) -> None:
+        """Wait for the end, and note its time; an error is kept for `result`."""
+        try:
+            self.done = self._running.wait()
+        except Exception as error:  # noqa: BLE001 - raised where the result is wanted
+            self.error = error
+        self.ended_at = time.monotonic()
+
+    def result(self) -> CompletedRun:
+        """Return the run. Raises what waiting raised."""
+        if self.error:
+            raise self.error
+        assert self.done is not None
+        return self.done
+
+    def kill(self) -> None:
+        """Kill it where it goes on."""
+        self._running.kill()
+
+
+class Conversation:
+    """Lets one program talk with the validator of an interactive problem."""
+
+    def __init__(self, program: Program, validator: Runner, limits: Limits, near: float) -> None:
+        self._program, self._validator, self._limits, self._near = program, validator, limits, near
+
+    def hold(self, slot: Slot, test: Test, source: str, timing: Timing) -> Talk:
+        """Run both to their ends. Raises OSError, JailPyError."""
+        said_path, checked_path = (os.path.join(slot.folder, name) for name in ("program-said", "validator-said"))
+        with open(said_path, "w+b") as said, open(checked_path, "w+b") as checked:
+            validator, program = self._start(slot, test, source, said, checked)
+            self._wait(validator, program)
+            run, check = program.result(), validator.result()
+            run.stdout, run.stderr = b"", _tail(said)
+            check.stdout, check.stderr = b"", _tail(checked)
+        return self._decide(slot, run, check, timing, validator_first=validator.ended_at < program.ended_at)
+
+    def _start(self, slot: Slot, test: Test, source: str, said: IO[bytes], checked: IO[bytes]) -> tuple[_Side, _Side]:
+        """Start both on the ends of two pipes, and keep none of these ends."""
+        with contextlib.ExitStack() as ends:
+            (from_validator, to_program), (from_program, to_validator) = _pipe(ends), _pipe(ends)
+            validator = slot.checks.popen(
+                self._validator.command(test),
+                stdin=from_program,
+                stdout=to_program,
+                stderr=checked,
+                **self._validator.options(slot, test, source),
+            )
+            options = runs.options(self._program, test, self._limits, self._near)
+            try:
+                program = slot.runs.popen(
+                    self._program.command(test.args), stdin=from_validator, stdout=to_validator, stderr=said, **options
+                )
+            except BaseException:
+                validator.kill()
+                raise
+        return _Side(validator), _Side(program)
+
+    def _wait(self, validator: _Side, program: _Side) -> None:
+        """Wait for both. When the validator has rejected, what the program still does counts no more: it is killed."""
+
+        def watch() -> None:
+            validator.wait()
+            if validator.error or (validator.done and validator.done.returncode != 42):
+                program.kill()
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            program.wait()
+        finally:
+            if program.error:
+                validator.kill()
+            thread.join()
+
+    def _decide(self, slot: Slot, run: CompletedRun, check: CompletedRun, timing: Timing, *, validator_first: bool) -> Talk:
+        """Say who is to blame: a validator that rejected or failed first, a program that failed, else the validator decides."""
+        said = self._validator.judged(check, slot)
+        ending = of_run(run, self._limits)
+        attempt = runs.Attempt(run=run, ending=ending, timing=timing)
+        if validator_first and said.verdict in (Verdict.WA, Verdict.JE):
+            return Talk(attempt=_without_ending(attempt), said=said)
+        if ending.verdict is not None:
+            return Talk(attempt=attempt, said=Judgement(verdict=ending.verdict, message=ending.message))
+        if said.verdict == Verdict.JE and _broke_its_pipe(check):
+            gone = Judgement(verdict=Verdict.WA, message="the program ended while the validator was still writing to it")
+            return Talk(attempt=attempt, said=gone)
+        return Talk(attempt=attempt, said=said)
+
+
+def _without_ending(attempt: runs.Attempt) -> runs.Attempt:
+    """Return an attempt whose end says nothing, as it came after the validator's."""
+    ending = msgspec.structs.replace(attempt.ending, verdict=None, evidence=None, message="")
+    return msgspec.structs.replace(attempt, ending=ending)
+
+
+def _broke_its_pipe(check: CompletedRun) -> bool:
+    return check.returncode == -signal.SIGPIPE
+
+
+def _pipe(ends: contextlib.ExitStack) -> tuple[int, int]:
+    """Make a pipe that is closed with `ends`: the reading end, the writing end."""
+    pair = os.pipe2(os.O_CLOEXEC)
+    for end in pair:
+        ends.callback(os.close, end)
+    return pair
+
+
+def _tail(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read(_LAST_WORDS)
