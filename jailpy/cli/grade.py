@@ -24,10 +24,11 @@ Examples:
   jailpy grade sums alice.py bob.c
   jailpy grade sums --each submissions --report out --format all
   jailpy grade sums --each submissions --report out --resume
+  jailpy grade sums --verify
   jailpy grade sums /autograder/submission --report out --format gradescope --show verdict
 
 \b
-Exit status: 0 all were judged; 1 some ended with JE or IE, or the host is not fit for it; 2 a wrong option or
+Exit status: 0 all were judged; 1 some ended with JE or IE, broke a promise, or the host is not fit for it; 2 a wrong option or
 problem; 130, 143 interrupted, with the reports of what was judged.
 """
 _REPORTS = "json, csv, junit, html, gradescope, icpc, isolate, or all. Default: json,csv,junit,html."
@@ -50,7 +51,7 @@ def _measure(parse: Callable[[str], float]) -> Callable[[click.Context, click.Pa
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("problem", metavar="PROBLEM")
-@click.argument("submissions", nargs=-1, metavar="SUBMISSION...")
+@click.argument("submissions", nargs=-1, metavar="[SUBMISSION...]")
 @click.option("--each", multiple=True, metavar="FOLDER", help="Every file and folder in FOLDER is a submission.")
 @click.option("--report", metavar="DIR", help="Folder for reports and results. Default: grading-PROBLEM.")
 @click.option("--format", "formats", default="", metavar="NAME,...", help=_REPORTS)
@@ -59,6 +60,7 @@ def _measure(parse: Callable[[str], float]) -> Callable[[click.Context, click.Pa
     type=click.Choice(("sample", "verdict", "all")),
     help="What students see. Redacts every report; default: Gradescope's alone.",
 )
+@click.option("--verify", is_flag=True, help="Judge the problem's own submissions, and compare with what they promise.")
 @click.option("--resume", is_flag=True, help="Go on with a grading that broke off; nothing is judged twice.")
 @click.option(
     "-j", "--jobs", type=click.IntRange(1, 1024), metavar="N", help="Submissions at a time. Default: the physical cores."
@@ -99,26 +101,30 @@ def grade(
 
 def _order(problem: str, submissions: tuple[str, ...], each: tuple[str, ...], given: dict[str, object]) -> Order:
     """Make of the command line what the service takes. Raises UsageError, ProblemError."""
-    from jailpy.services.grading import intake
+    from jailpy.services.grading import examples, intake
     from jailpy.services.grading.grade import Order
     from jailpy.services.grading.names import safe
     from jailpy.services.grading.problem import Problem
 
     paths = [*submissions, *(path for folder in each for path in intake.entries(folder))]
-    if not paths:
+    verify = bool(given["verify"])
+    if not paths and not verify:
         raise UsageError("there is no submission", ["name files, folders or zip files, or a folder of them with --each"])
+    if paths and verify:
+        raise UsageError("option --verify: judges the problem's own submissions, and no others")
     loaded = Problem.load(problem)
     for warning in loaded.warnings:
         say(f"warning: {warning}")
     name = os.path.basename(os.path.abspath(problem))
     return Order(
         problem=loaded,
-        sources=tuple(intake.sources(paths)),
+        sources=tuple(examples.sources(loaded) if verify else intake.sources(paths)),
         options=_options(given),
         folder=os.path.abspath(str(given["report"] or f"grading-{safe(name)}")),
         formats=_formats(str(given["formats"])),
         show=given["show"],  # type: ignore[arg-type]
         resume=bool(given["resume"]),
+        verify=verify,
         workers=str(given["workers"]),
     )
 

@@ -122,6 +122,9 @@ def show(grading: Grading, folder: str) -> None:
     if not console.is_terminal:
         console.width = _WIDE
     console.print(_table(grading))
+    for entry in grading.submissions:
+        for text in entry.broken:
+            say(f"not as promised: {short(entry.name, _NAME)}: {text}")
     for name in grading.pending[:_LATEST]:
         say(f"not judged: {short(name, _NAME)}")
     say(_conclusion(grading))
@@ -162,6 +165,8 @@ def _conclusion(grading: Grading) -> str:
     entries = grading.submissions
     parts = [f"{count(len(entries), 'submission')} judged", f"{sum(entry.verdict == 'AC' for entry in entries)} accepted"]
     ours = sum(entry.verdict.is_ours for entry in entries)
+    promised = [entry for entry in entries if entry.expected]
+    parts += [f"{sum(not entry.broken for entry in promised)} of {len(promised)} as promised"] if promised else []
     parts += [f"{ours} with a fault of the judge's"] if ours else []
     parts += [f"{len(grading.pending)} not judged: --resume goes on"] if grading.pending else []
     return click.unstyle(", ".join(parts))

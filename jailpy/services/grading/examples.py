@@ -11,6 +11,7 @@ import msgspec
 
 from jailpy.errors import ProblemError
 from jailpy.services.grading import compiling, settings
+from jailpy.services.grading.intake import Source
 from jailpy.services.grading.results import Verdict
 from jailpy.services.grading.settings import Settings
 from jailpy.services.grading.submission import SourceFile, Submission
@@ -91,6 +92,15 @@ _LEGACY = {
 def class_of(verdict: Verdict) -> Class | None:
     """Return the verdict among the format's four that stands for one of ours; None for JE, IE and CE."""
     return next((name for name, verdicts in _OF.items() if verdict in verdicts), None)
+
+
+def sources(problem: Problem) -> list[Source]:
+    """Return where the submissions are, named by their paths below `submissions`. Raises ProblemError where there is none."""
+    folder = os.path.join(problem.folder, "submissions")
+    found = [Source(path, os.path.join(folder, path)) for path in _paths(folder)]
+    if not found:
+        raise ProblemError(f"{folder}: there is no submission to verify the problem with")
+    return found
 
 
 def load(problem: Problem) -> list[Example]:

@@ -16,6 +16,7 @@ from jailpy.services.grading.results import Grading, Host, Limits
 from jailpy.services.grading.session import Session, Watch, now
 from jailpy.services.grading.slots import physical_cores
 from jailpy.services.grading.store import Store, asked
+from jailpy.services.grading.verify import Verifying
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ _SAME_VERDICT = ("jobs",)  # options that change no verdict
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for. `folder` is where reports and store go; `workers` is a Dask scheduler's address, "" for here."""
+    """What is asked for. `folder` is where reports and store go; `workers` is a Dask scheduler's address, "" for here.
+
+    `verify` compares with what the problem's own example submissions promise: the sources are those.
+    """
 
     problem: Problem
     sources: tuple[Source, ...]
@@ -39,6 +43,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     formats: tuple[str, ...] = reports.DEFAULT
     show: Show | None = None
     resume: bool = False
+    verify: bool = False
     workers: str = ""
 
 
@@ -89,6 +94,8 @@ class Run:
         if known and options.time_limit is None:
             options = replace(options, time_limit=known.cpu_s)  # what was measured then is the limit of all
         judging, self._limits = _judging(order, options)
+        if order.verify:
+            judging = Verifying(judging, order.problem)
         try:
             store.keep_limits(self._limits)
             self._session = Session(judging, order.sources, store=store, resume=order.resume, watch=self._watch)

@@ -140,8 +140,8 @@ class SubmissionResult(msgspec.Struct, frozen=True, kw_only=True):
     """One submission. `score` is None where the problem is pass-fail.
 
     `message` says why it was not judged at all (CE, JE, IE); `notes` are remarks of the intake. `expected` holds the
-    verdicts that its folder promises (`--verify`). A test that was not run, as an earlier one had decided, is not among
-    `tests`. `started_at` and `ended_at` are UTC, RFC 3339.
+    verdicts that its folder promises (`--verify`), `broken` in words what it promised and did not do. A test that was not
+    run, as an earlier one had decided, is not among `tests`. `started_at` and `ended_at` are UTC, RFC 3339.
     """
 
     name: str
@@ -155,6 +155,7 @@ class SubmissionResult(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[GroupResult, ...] = ()
     tests: tuple[TestResult, ...] = ()
     expected: tuple[Verdict, ...] = ()
+    broken: tuple[str, ...] = ()
     started_at: str | None = None
     ended_at: str | None = None
 
@@ -221,5 +222,5 @@ class Grading(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def status(self) -> int:
-        """The exit status of `jailpy grade`: 0 all judged, 1 where some ended with JE or IE or were not judged."""
-        return int(bool(self.pending) or any(entry.verdict.is_ours for entry in self.submissions))
+        """The exit status of `jailpy grade`: 0 all judged, 1 where some ended with JE or IE, were not judged, broke a promise."""
+        return int(bool(self.pending) or any(entry.verdict.is_ours or entry.broken for entry in self.submissions))

@@ -5,45 +5,55 @@ from __future__ import annotations
 import msgspec
 
 from jailpy.services.grading import examples
-from jailpy.services.grading.results import SubmissionResult, Verdict
+from jailpy.services.grading.results import Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from jailpy.services.grading.engine import Judge
     from jailpy.services.grading.examples import Example, Promise
     from jailpy.services.grading.problem import Problem
-    from jailpy.services.grading.results import TestResult
+    from jailpy.services.grading.results import SubmissionResult, TestResult
+    from jailpy.services.grading.session import Judging
     from jailpy.services.grading.submission import Submission
 
 
-class Verification(msgspec.Struct, frozen=True, kw_only=True):
-    """One example: what judging found, with `expected` filled in, and in words what it promised and did not do."""
+class Verifying:
+    """Judges example submissions, and says of each what it promises and does not do. Wraps what judges. Raises ProblemError."""
 
-    result: SubmissionResult
-    broken: tuple[str, ...] = ()
+    def __init__(self, judging: Judging, problem: Problem) -> None:
+        self._judging, self._problem = judging, problem
+        self._known = {example.path: example for example in examples.load(problem)}
+
+    @property
+    def jobs(self) -> int:
+        """How many submissions can be judged at a time."""
+        return self._judging.jobs
+
+    def judge(
+        self, submission: Submission, on_test: Callable[[Submission, TestResult], object] | None = None
+    ) -> SubmissionResult:
+        """Judge one example, known by the submission's name."""
+        example = self._known[submission.name]
+        return compare(self._problem, example, self._judging.judge(example.submission, on_test))
+
+    def close(self) -> None:
+        """Close what judges."""
+        self._judging.close()
 
 
-def verify(judge: Judge, on_test: Callable[[Submission, TestResult], object] | None = None) -> Iterator[Verification]:
-    """Judge every example submission, `judge.jobs` at a time. Raises ProblemError, OSError."""
-    known = {example.path: example for example in examples.load(judge.problem)}
-    for result in judge.judge_all([example.submission for example in known.values()], on_test):
-        yield compare(judge.problem, known[result.name], result)
-
-
-def compare(problem: Problem, example: Example, result: SubmissionResult) -> Verification:
-    """Compare a result with what the example promises."""
+def compare(problem: Problem, example: Example, result: SubmissionResult) -> SubmissionResult:
+    """Fill in what an example promises, and in words where its result is another."""
     expected = (Verdict.AC,) if example.partial else example.expected
-    result = msgspec.structs.replace(result, expected=expected)
     if not result.tests:
-        return Verification(result=result, broken=(f"was not run: {result.verdict}: {result.message}",))
-    broken = [text for promise in example.promises for text in _broken(promise, result)]
-    if problem.format == "legacy":
+        broken = [f"was not run: {result.verdict.words}"]
+    elif problem.format == "2025-09":
+        broken = [text for promise in example.promises for text in _broken(promise, result)]
+    else:
         broken = [] if result.verdict in expected else [f"{result.verdict}, expected {' or '.join(expected)}"]
     if example.partial and result.verdict == Verdict.AC and result.score == problem.max_score:
-        broken.append(f"has the full score, {result.score}")
-    return Verification(result=result, broken=tuple(broken))
+        broken.append("has the full score, in partially_accepted")
+    return msgspec.structs.replace(result, expected=expected, broken=tuple(broken))
 
 
 def _broken(promise: Promise, result: SubmissionResult) -> Iterator[str]:
