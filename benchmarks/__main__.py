@@ -16,7 +16,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import accuracy, alive, goals, inside, mounts, past_runs, scripts, start, steps, throughput
+from benchmarks import accuracy, alive, goals, inside, mounts, past_runs, processor, scripts, start, steps, throughput
 from benchmarks.common import FailedError, UnavailableError
 from benchmarks.stage import QUICK, Amounts, Stage
 
@@ -27,6 +27,7 @@ SCHEMA = 2
 ROWS = {
     "start": start,
     "throughput": throughput,
+    "processor": processor,
     "alive": alive,
     "scripts": scripts,
     "mounts": mounts,

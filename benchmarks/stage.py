@@ -29,6 +29,7 @@ class Amounts:
     starts: int = 200
     parallel_rounds: int = 3
     parallel_s: float = 2.0
+    processor: int = 500
     alive: int = 200
     steps: int = 31
     inside: int = 20
@@ -43,6 +44,7 @@ QUICK = Amounts(
     starts=15,
     parallel_rounds=1,
     parallel_s=0.4,
+    processor=60,
     alive=40,
     steps=5,
     inside=3,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import goals, scripts
+from benchmarks.processor import PARTS as PARTS_OF_TIME
 from benchmarks.throughput import WORKERS
 
 if TYPE_CHECKING:
@@ -69,6 +70,21 @@ def throughput(part: Mapping[str, Any]) -> Grid:
         for row in part["rows"]
     ]
     return Grid("Runs of /usr/bin/true in a second", ("at a time", *workers), rows)
+
+
+def processor(part: Mapping[str, Any]) -> Grid:
+    """Make the table of processor time."""
+    rows = [
+        (
+            row["name"],
+            *(f"{row[name]:.2f}" for name in PARTS_OF_TIME),
+            f"{sum(row[name] for name in PARTS_OF_TIME):.2f}",
+            f"{row['clock']:.2f}",
+        )
+        for row in part["rows"]
+    ]
+    columns = ("", "the caller", "what stays", "the run's own processes", "sum", "by the clock")
+    return Grid("Processor time of a run of /usr/bin/true, ms", columns, rows)
 
 
 def alive(part: Mapping[str, Any]) -> Grid:
@@ -174,6 +190,7 @@ def goal_table(record: Mapping[str, Any]) -> Grid:
 PARTS: dict[str, tuple[Callable[[Mapping[str, Any]], Grid], ...]] = {
     "start": (start,),
     "throughput": (throughput,),
+    "processor": (processor,),
     "alive": (alive,),
     "scripts": (script,),
     "mounts": (mounts,),

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from benchmarks import accuracy, alive, calls, contestants, payloads, processes, remote, tables, throughput
+from benchmarks import accuracy, alive, calls, contestants, payloads, processes, processor, remote, tables, throughput
 from benchmarks.common import FailedError, UnavailableError
 
 TRUE = {"way": "subprocess", "commands": [["/usr/bin/true"]]}
@@ -247,3 +247,11 @@ def test_who_fails_under_load_is_named_and_the_others_are_measured(stage, monkey
 def test_rates_that_are_missing_say_so():
     part = {"rows": [{"name": "x", "rates": {"1": 7.0, "8": 9.0}}]}
     assert tables.throughput(part).rows == [("x", "7", "not measured", "not measured", "9")]
+
+
+def test_processor_time_is_that_of_all_processes():
+    loop = ["/usr/bin/python3", "-I", "-S", "-c", "import time\nwhile time.process_time() < 0.1: pass"]
+    found = processor.spent({"way": "subprocess", "commands": [loop]}, 3)
+    assert 100 <= found["run"] < 200
+    assert found["staying"] < 10
+    assert found["clock"] > found["caller"]
