@@ -222,5 +222,5 @@ class Grading(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def status(self) -> int:
-        """The exit status of `jailpy grade`: 0 all judged, 1 where some ended with JE or IE, were not judged, broke a promise."""
+        """The exit status of `jailpy grade`: 0 all judged, 1 where one ended with JE or IE, was not judged, broke a promise."""
         return int(bool(self.pending) or any(entry.verdict.is_ours or entry.broken for entry in self.submissions))
