@@ -5,6 +5,7 @@ What is timed is timed over there, in the process of a Python caller, so the way
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -51,7 +52,8 @@ class Remote:
         """End the process."""
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it is dead, and a call that it never read is lost with it
+            self._process.stdin.close()
         try:
             self._process.wait(30)
         except subprocess.TimeoutExpired:
