@@ -113,15 +113,18 @@ def row(found: dict[str, Any]) -> list[str]:
 
 def suite(results: dict[str, Any]) -> list[str]:
     """Return the table of the repository's own tests."""
-    rows = []
-    for name in load_guests():
-        for mode in ("user", "root"):
-            files = results.get(name, {}).get(mode, {}).get("suite", {})
-            counts = [str(sum(file[what] for file in files.values())) for what in OUTCOMES]
-            rows.append(
-                [name, f"`{mode}`", str(len(files)), *counts] if files else [name, f"`{mode}`", "not measured", "", "", ""]
-            )
+    rows = [[name, f"`{mode}`", *outcomes(results.get(name, {}), mode)] for name in load_guests() for mode in ("user", "root")]
     return table(["guest", "as", "files of tests", *OUTCOMES], rows)
+
+
+def outcomes(found: dict[str, Any], mode: str) -> list[str]:
+    """Return the cells of one guest and account: how many of the files ran, outcomes, and the files with failures."""
+    files = found.get(mode, {}).get("suite", {})
+    if not files:
+        return ["not measured", "", "", ""]
+    counts = [str(sum(file[what] for file in files.values())) for what in OUTCOMES]
+    failed = [f"`{name}`" for name, file in sorted(files.items()) if file["failed"]]
+    return [f"{len(files)} of {found['files']}", *counts[:-1], " ".join([counts[-1], *failed])]
 
 
 def starts(doctor: dict[str, Any] | None) -> str:

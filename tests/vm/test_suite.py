@@ -54,8 +54,9 @@ def outcome(case):
 
 
 def count(found, guest, mode, name, cases):
-    """Record how many tests of a file had which outcome."""
+    """Record how many tests of a file had which outcome, and of how many files it is one."""
     counts = collections.Counter(what for _, what, _ in cases)
+    found[guest.name]["files"] = len(kernel_files())
     found[guest.name][mode]["suite"][name] = {what: counts[what] for what in ("passed", "skipped", "failed")}
 
 

@@ -40,9 +40,9 @@ def test_a_host_on_which_strict_does_not_start_says_so():
 
 def test_outcomes_of_the_repositorys_tests_are_added_up():
     counts = {"a.py": {"passed": 3, "skipped": 1, "failed": 0}, "b.py": {"passed": 4, "skipped": 0, "failed": 2}}
-    results = {"trixie": {**load()["trixie"], "root": {"suite": counts}}}
+    results = {"trixie": {**load()["trixie"], "files": 9, "root": {"suite": counts}}}
     found = rows(page(results), "The repository's tests")
-    assert "| trixie | `root` | 2 | 7 | 1 | 2 |" in found
+    assert "| trixie | `root` | 2 of 9 | 7 | 1 | 2 `b.py` |" in found
     assert "| trixie-bpo | `root` | not measured |  |  |  |" in rows(page({}), "The repository's tests")
 
 
