@@ -52,6 +52,13 @@ def _measure(parse: Callable[[str], float]) -> Callable[[click.Context, click.Pa
 @click.command(epilog=_EXAMPLES)
 @click.argument("problem", metavar="PROBLEM")
 @click.argument("submissions", nargs=-1, metavar="[SUBMISSION...]")
+@click.option(
+    "-p",
+    "--profile",
+    type=click.Choice(("strict", "grade-container")),
+    default="strict",
+    help="Jail of the runs: strict, or grade-container for root in a plain container.",
+)
 @click.option("--each", multiple=True, metavar="FOLDER", help="Every file and folder in FOLDER is a submission.")
 @click.option("--report", metavar="DIR", help="Folder for reports and results. Default: grading-PROBLEM.")
 @click.option("--format", "formats", default="", metavar="NAME,...", help=_REPORTS)
@@ -132,7 +139,7 @@ def _order(problem: str, submissions: tuple[str, ...], each: tuple[str, ...], gi
 def _options(given: dict[str, object]) -> Options:
     from jailpy.services.grading.engine import Options
 
-    return Options(**{name: given[name] for name in ("jobs", "rejudge_near", "time_limit", "memory", "all_tests")})  # type: ignore[arg-type]
+    return Options(**{name: given[name] for name in ("jobs", "rejudge_near", "time_limit", "memory", "all_tests", "profile")})  # type: ignore[arg-type]
 
 
 def _formats(text: str) -> tuple[str, ...]:

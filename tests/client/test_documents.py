@@ -21,15 +21,16 @@ def read(path):
         return file.read()
 
 
+PAGES = ("docs/how-to/from-python.md", "docs/how-to/grade-submissions.md", "README.md")
 EXAMPLES = [
     (path, at, block)
-    for path in ("docs/how-to/from-python.md", "README.md")
+    for path in PAGES
     for at, block in enumerate(re.findall(r"^```python\n(.*?)^```", read(path), re.MULTILINE | re.DOTALL))
 ]
 
 
 def test_there_are_examples():
-    assert {path for path, _, _ in EXAMPLES} == {"docs/how-to/from-python.md", "README.md"}
+    assert {path for path, _, _ in EXAMPLES} == set(PAGES)
     assert len(EXAMPLES) >= 7
 
 

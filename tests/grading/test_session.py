@@ -289,7 +289,6 @@ class TestStore:
             Store(os.path.join(tmp_path, "file", "report"), "asked")
 
     def test_what_was_kept_survives_a_kill(self, tmp_path):
-        """A result is on disk when `keep` returns: no close, no commit is needed."""
         script = (
             "import os, signal, sys\n"
             "from jailpy.services.grading.store import Store\n"

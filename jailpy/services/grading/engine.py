@@ -36,6 +36,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     `jobs` is how many submissions are judged at a time, None for one on each physical core. `rejudge_near` is the part of the
     time limit within which a run is repeated alone before it counts as too slow. `all_tests` goes on after a failed test.
+    `profile` is that of the runs: `strict`, or `grade-container` for root in a plain container.
     """
 
     jobs: int | None = None
@@ -43,6 +44,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     time_limit: float | None = None
     memory: int | None = None
     all_tests: bool = False
+    profile: str = "strict"
 
 
 class Judge:
@@ -57,7 +59,7 @@ class Judge:
         self.languages = languages.load()
         self._folder = tempfile.mkdtemp(prefix="jailpy-grade-")
         try:
-            self.slots = Slots(self._folder, self.options.jobs)
+            self.slots = Slots(self._folder, self.options.jobs, self.options.profile)
             with self.slots.one() as slot:
                 self.checkers = compiling.checkers_of(problem, slot, self._folder, self.languages)
             self.limits = self._limits()

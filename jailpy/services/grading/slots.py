@@ -6,7 +6,8 @@ import contextlib
 import os
 import threading
 
-import jailpy
+from jailpy.errors import JailPyError
+from jailpy.services.grading.contained import launcher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Slot:
     All of its processes stay on `cpus`, the threads of one physical core.
     """
 
-    def __init__(self, folder: str, cpus: frozenset[int]) -> None:
+    def __init__(self, folder: str, cpus: frozenset[int], profile: str) -> None:
         self.folder = folder
         self.cpus = cpus
         self.feedback = os.path.join(folder, "feedback")
@@ -34,7 +35,7 @@ class Slot:
         self.nothing = os.path.join(folder, "nothing")
         with open(self.nothing, "xb"):
             pass
-        self.runs, self.checks = jailpy.Launcher(), jailpy.Launcher()
+        self.runs, self.checks = launcher(profile), launcher(profile)
         thread = threading.Thread(target=self._start)
         thread.start()
         thread.join()
@@ -42,9 +43,9 @@ class Slot:
     def _start(self) -> None:
         """Start the servers from a thread that is on the slot's cores: what they start stays there."""
         os.sched_setaffinity(0, self.cpus)
-        for launcher in (self.runs, self.checks):
-            with contextlib.suppress(jailpy.JailPyError):  # the first real run says what is wrong
-                launcher.run(["true"])
+        for used in (self.runs, self.checks):
+            with contextlib.suppress(JailPyError):  # the first real run says what is wrong
+                used.run(["true"])
 
     def close(self) -> None:
         """End the launchers, and what runs with them."""
@@ -55,11 +56,11 @@ class Slot:
 class Slots:
     """The slots of one judge. `quality` says how far apart they are."""
 
-    def __init__(self, folder: str, jobs: int | None) -> None:
+    def __init__(self, folder: str, jobs: int | None, profile: str = "strict") -> None:
         cores = physical_cores()
         wanted = len(cores) if jobs is None else jobs
         places = [cores[number % len(cores)] for number in range(wanted)]
-        self._free = [Slot(os.path.join(folder, f"slot{number}"), cpus) for number, cpus in enumerate(places)]
+        self._free = [Slot(os.path.join(folder, f"slot{number}"), cpus, profile) for number, cpus in enumerate(places)]
         self._all = tuple(self._free)
         self._condition = threading.Condition()
         self._running = 0

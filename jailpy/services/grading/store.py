@@ -63,6 +63,8 @@ class Store:
 
     def _open(self) -> None:
         self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._database.execute("PRAGMA journal_mode = WAL")  # with NORMAL, a result costs 0.1 ms and not 6
+        self._database.execute("PRAGMA synchronous = NORMAL")
         self._database.execute("BEGIN EXCLUSIVE")
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
         if version not in (0, _VERSION):
@@ -84,7 +86,7 @@ class Store:
         return None if result.verdict == "IE" else result
 
     def keep(self, submission: Submission, result: SubmissionResult) -> None:
-        """Keep a result. It is on disk when this returns."""
+        """Keep a result. It survives the end of this process, however that ends."""
         self._write(
             "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?)",
             (self._asked, submission.name, submission.digest, msgspec.json.encode(result)),

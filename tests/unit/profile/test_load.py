@@ -18,7 +18,7 @@ from jailpy.profile.overrides import from_text, parse_set
 from jailpy.profile.resolve import document_of
 from jailpy.profile.schema import KEYS, RUNTIMES, defaults
 
-BUILTIN = ("build", "grade", "grade-container", "observe", "plugin", "strict", "strict-nonamespaces")
+BUILTIN = ("build", "build-container", "grade", "grade-container", "observe", "plugin", "strict", "strict-nonamespaces")
 FORBIDDEN = {
     "click", "tomllib", "dataclasses", "typing", "enum", "re", "json", "subprocess", "pathlib", "contextlib", "functools",
     "collections", "hashlib", "argparse", "inspect", "tempfile", "shutil", "logging", "difflib",

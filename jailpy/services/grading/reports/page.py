@@ -185,7 +185,7 @@ def _row(anchor: str, entry: SubmissionResult, names: list[str], budget: Budget)
         figures=_most_used(entry),
         cells=cells,
         texts=budget.text("What the compiler says", entry.compile.output) if entry.compile and not entry.compile.ok else [],
-        notes=[short(note, 200) for note in entry.notes],
+        notes=[short(note, 200) for note in (*entry.notes, *(f"promise not kept: {words}" for words in entry.broken))],
         failures=[_failure(f"{anchor}t{order[test.name]}", test, budget) for test in failed],
     )
 
