@@ -1,121 +1,18 @@
-"""Where the hostile programs run: a scene on the host for them to look for, and one function for each way to start them."""
+"""One function for each way to run a hostile program, and a look at what is left."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import shutil
-import socket
-import subprocess
-import sys
-import tempfile
 import types
 
 import jailpy
-from jailpy.layers import seccomp_filter, syscall_table
 from jailpy.profile.model import LAYERS
-from tests.core import PYTHON, alive, eventually, execute, groups_of, mounts
-from tests.escape.header import PROGRAMS
+from jailpy.services.escapes.all import REMOVABLE, without
+from jailpy.services.escapes.scene import SHOWN, attempts
+from tests.core import alive, eventually, execute, groups_of, mounts
 
-SHOWN = "/work/escape"
-REMOVABLE = ("net", "ipc", "uts", "cgroup-ns", "seccomp", "landlock", "cgroup", "rlimits")  # others hold each other up
-NAMESPACES = ("unshare", "--user", "--map-root-user", "--mount", "--uts", "--ipc", "--net", "--cgroup")
-_EXECUTED = 0o755
-
-
-class Scene:
-    """A folder of programs, and what they look for: a file, listeners, an environment, descriptors, all of this host."""
-
-    def __init__(self, compiler):
-        self.word = f"esc{secrets.token_hex(8)}"
-        self.top = tempfile.mkdtemp(prefix="escape-")
-        os.chmod(self.top, _EXECUTED)
-        self.folder, self.scratch, self.temporary = (os.path.join(self.top, name) for name in ("shown", "scratch", "tmp"))
-        for folder in (self.folder, self.scratch, self.temporary):
-            os.mkdir(folder)
-        os.chmod(self.scratch, 0o1777)
-        self.canary = self._write(self.top, "canary", self.word)
-        self._build(compiler)
-        self._listen()
-        self._write(self.folder, "facts", "".join(f"{key} {value}\n" for key, value in self._facts().items()))
-
-    def _write(self, folder, name, text):
-        path = os.path.join(folder, name)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(path, 0o644)
-        return path
-
-    def _build(self, compiler):
-        table = syscall_table.load()
-        numbers = {name: table.number(name, os.uname().machine) for name in table.numbers}
-        self._write(self.folder, "numbers", "".join(f"{name} {number}\n" for name, number in numbers.items()))
-        for name in os.listdir(PROGRAMS):
-            if name.endswith(".py"):
-                shutil.copy(os.path.join(PROGRAMS, name), self.folder)
-            elif name.endswith(".c"):
-                target = os.path.join(self.folder, name.removesuffix(".c"))
-                subprocess.run(
-                    [compiler, "-O1", "-w", "-pthread", "-o", target, os.path.join(PROGRAMS, name)], check=True, timeout=60
-                )
-
-    def _listen(self):
-        self.sockets = []
-        for family, kind, address in (
-            (socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0)),
-            (socket.AF_UNIX, socket.SOCK_STREAM, "\0" + self.word),
-            (socket.AF_UNIX, socket.SOCK_STREAM, self.top + "/socket"),
-            (socket.AF_UNIX, socket.SOCK_DGRAM, f"\0{self.word}-datagrams"),
-        ):
-            sock = socket.socket(family, kind)
-            sock.bind(address)
-            if kind == socket.SOCK_STREAM:
-                sock.listen(200)
-            self.sockets.append(sock)
-        os.chmod(self.top + "/socket", 0o777)
-        self.inherited = os.open(self.top, os.O_RDONLY | os.O_DIRECTORY)
-        os.set_inheritable(self.inherited, True)
-
-    def _facts(self):
-        return {
-            "canary": self.canary, "word": self.word[::-1], "host": os.uname().nodename, "pid": os.getpid(), "top": self.top,
-            "allowed": " ".join(str(decision.number) for decision in seccomp_filter.policy(["@default"], []).decisions if not decision.errno),
-            "port": self.sockets[0].getsockname()[1], "socket": self.top + "/socket", "user": os.geteuid(),
-        }  # fmt: skip
-
-    def environment(self):
-        """What every caller of a program has in its environment."""
-        return {
-            **os.environ, "TMPDIR": self.temporary, "SECRET_ANSWER": self.word, "LD_PRELOAD": "", "BASH_ENV": "/dev/null",
-            "PYTHONSTARTUP": "/dev/null", "NODE_OPTIONS": "--no-warnings",
-        }  # fmt: skip
-
-    def close(self):
-        for sock in self.sockets:
-            sock.close()
-        os.close(self.inherited)
-        left = os.listdir(self.temporary)
-        shutil.rmtree(self.top)
-        assert left == [], "temporary files are left"
-
-
-def argv(name, folder, phase, word):
-    """Return the command that runs a program from a folder. The word makes its processes known."""
-    if name.endswith(".c"):
-        return [f"{folder}/{name.removesuffix('.c')}", phase, word]
-    return [PYTHON, "-sES", f"{folder}/{name}", phase, word]
-
-
-def attempts(output):
-    """Read the lines of a program: {name: (word, detail)}; a name that was out once is out."""
-    found = {}
-    for line in output.decode(errors="backslashreplace").splitlines():
-        word, _, rest = line.partition(" ")
-        name, _, detail = rest.partition(": ")
-        if word in ("out", "held") and found.get(name, ("", ""))[0] != "out":
-            found[name] = word, detail
-    return found
+__all__ = ["REMOVABLE", "without"]
 
 
 def run_of(phases):
@@ -130,19 +27,8 @@ def run_of(phases):
 
 def outside(scene, name, header, kind):
     """Run a program with no jail around it."""
-    before = list(NAMESPACES) if kind == "namespaces" else []
-    if kind == "nobody" and os.geteuid() == 0:
-        before = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
-    phases = []
-    with tempfile.TemporaryDirectory(dir=scene.scratch) as folder:
-        os.chmod(folder, 0o777)
-        for phase in header.phases:
-            done = subprocess.run(
-                [*before, *argv(name, scene.folder, phase, scene.word)], cwd=folder, capture_output=True, timeout=60,
-                env={**scene.environment(), **header.env}, stdin=subprocess.DEVNULL, pass_fds=[scene.inherited],
-            )  # fmt: skip
-            phases.append(types.SimpleNamespace(out=done.stdout, err=done.stderr, report=None))
-    return run_of(phases)
+    out, err = scene.outside(name, header.phases, kind)
+    return run_of([types.SimpleNamespace(out=out, err=err, report=None)])
 
 
 def cold(scene, jailpy_command, name, header):
@@ -157,20 +43,12 @@ def cold(scene, jailpy_command, name, header):
     phases = []
     for phase in header.phases:
         done = execute(
-            jailpy_command, *words, "--ro", f"{scene.folder}:{SHOWN}", "--", *argv(name, SHOWN, phase, scene.word),
-            env={**scene.environment(), **header.env}, pass_fds=[scene.inherited],
+            jailpy_command, *words, "--ro", f"{scene.folder}:{SHOWN}", "--", *scene.command(name, phase, inside=True),
+            env=scene.environment(), pass_fds=[scene.inherited],
         )  # fmt: skip
         phases.append(done)
     nothing_runs(scene)
     return run_of(phases)
-
-
-def without(layers):
-    """Return the options of a run that does without these layers. Landlock's older ABIs lean on others, and may say so."""
-    names = [f"!{layer}" for layer in layers]
-    return {
-        "set": {"require.layers": names, "require.prefer": [*names, "!apparmor"]}, "allow_missing": ["landlock"],
-    }  # fmt: skip
 
 
 def warm(scene, launcher, name, header, **options):
@@ -178,7 +56,7 @@ def warm(scene, launcher, name, header, **options):
     kept = groups(launcher)
     phases = []
     for phase in header.phases:
-        done = launcher.run(argv(name, SHOWN, phase, scene.word), **{**header.options, **options})
+        done = launcher.run(scene.command(name, phase, inside=True), **{**header.options, **options})
         phases.append(types.SimpleNamespace(out=done.stdout, err=done.stderr, report=done.report()))
     nothing_runs(scene)
     assert eventually(lambda: not empty(groups(launcher) - kept)), f"cgroups are left: {empty(groups(launcher) - kept)}"
@@ -201,7 +79,7 @@ def empty(folders):
             with contextlib.suppress(FileNotFoundError), open(f"{top}/cgroup.procs", encoding="ascii") as file:
                 held += file.readlines()
         found |= set() if held else {folder}
-    return found & {folder for folder in found if os.path.isdir(folder)}
+    return {folder for folder in found if os.path.isdir(folder)}
 
 
 def groups(launcher):
@@ -223,21 +101,14 @@ def launching(scene, **options):
         with jailpy.Launcher(ro=[f"{scene.folder}:{SHOWN}"], **options) as launcher:
             assert launcher.run(["/usr/bin/true"]).verdict == "ok"
             yield launcher
-            server = launcher._server._process.pid
-            left = lambda: groups(launcher)
-            before = left()
+            server, kept = launcher._server._process.pid, groups(launcher)
     finally:
         os.environ.clear()
         os.environ.update(old)
     assert not os.path.exists(f"/proc/{server}")
-    assert eventually(lambda: not any(map(os.path.isdir, before))), f"cgroups are left: {before}"
+    assert eventually(lambda: not any(map(os.path.isdir, kept))), f"cgroups are left: {kept}"
 
 
 def kernel_layers(header):
-    """Return the declared layers that a profile can switch off."""
+    """Return the declared layers that a report lists."""
     return [layer for layer in header.layers if layer in LAYERS]
-
-
-def interpreter_is_the_systems():
-    """The programs run by the system's Python; that of the tests may be another."""
-    return os.path.exists(PYTHON) and sys.version_info >= (3, 11)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from jailpy.services.escapes.scene import Scene
+from tests.core import PYTHON
 from tests.escape import arena
 
 
 @pytest.fixture(scope="session")
 def scene(need_tool):
-    found = arena.Scene(need_tool("gcc"))
+    found = Scene(PYTHON, need_tool("gcc"))
     yield found
     found.close()
+    assert not os.path.exists(found.top)
 
 
 @pytest.fixture(scope="session")

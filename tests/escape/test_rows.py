@@ -9,7 +9,7 @@ import tomllib
 
 import pytest
 
-from tests.escape.header import parse, programs
+from jailpy.services.escapes.header import parse, programs
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))

@@ -100,8 +100,8 @@ def opens(path, flags=os.O_RDONLY):
 
 
 def caller():
-    """Return the process number of the test itself. Raises Held where that number is another's, as in the jail."""
+    """Return the process number of the decoy outside. Raises Held where that number is another's, as in the jail."""
     with open(f"/proc/{FACTS['pid']}/cmdline") as file:
-        if "pytest" not in file.read():
+        if f"decoy-{FACTS['word']}" not in file.read():
             raise Held("another process has its number")
     return int(FACTS["pid"])

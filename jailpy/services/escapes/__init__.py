@@ -1,0 +1,1 @@
+"""Hostile programs, each in a jail and beside a control: `jailpy selftest --all`. Parent side, but for `programs`."""
