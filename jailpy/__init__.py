@@ -23,8 +23,11 @@ _NAMES = {
     "JailPyError": "jailpy.errors",
     "LaunchError": "jailpy.errors",
     "PayloadError": "jailpy.errors",
+    "ManifestError": "jailpy.errors",
+    "PluginError": "jailpy.errors",
     "ProblemError": "jailpy.errors",
     "ProfileError": "jailpy.errors",
+    "RefusalError": "jailpy.errors",
     "UsageError": "jailpy.errors",
 }
 TYPE_CHECKING = False
@@ -44,9 +47,12 @@ if TYPE_CHECKING:
     from jailpy.errors import InternalError as InternalError
     from jailpy.errors import JailPyError as JailPyError
     from jailpy.errors import LaunchError as LaunchError
+    from jailpy.errors import ManifestError as ManifestError
     from jailpy.errors import PayloadError as PayloadError
+    from jailpy.errors import PluginError as PluginError
     from jailpy.errors import ProblemError as ProblemError
     from jailpy.errors import ProfileError as ProfileError
+    from jailpy.errors import RefusalError as RefusalError
     from jailpy.errors import UsageError as UsageError
 else:
 

@@ -4,11 +4,14 @@ JailPyError
 ├── UsageError      the caller: a wrong option or a wrong combination of options
 ├── ProfileError    the profile's author: every problem of the file at once
 ├── ProblemError    the author of a programming problem: everything that is wrong with its package at once
+├── ManifestError   the plugin's author: everything that is wrong with its manifest at once
 ├── HostError       the host's owner: the kernel, the distribution or the account lacks something
 ├── LaunchError     setting up failed: layer, step and errno are given
 │   └── CommandError    the command is not in the jail, or cannot be executed there
 ├── PayloadError    the payload: only raised where the caller asked for it (`check=True`, JailExecutor)
 │   └── FunctionError   the function that JailExecutor called in the jail raised an exception
+├── PluginError     the plugin: a call of it gave no result
+├── RefusalError    raised by a host function to say no to a plugin, with a text that crosses
 └── InternalError   us: a bug in JailPy
 """
 
@@ -62,6 +65,14 @@ class ProblemError(JailPyError):
         self.problems = tuple(problems)
 
 
+class ManifestError(JailPyError):
+    """A plugin's manifest, or what it is granted, is wrong. `problems` holds everything that is, as `file:line: key: what`."""
+
+    def __init__(self, message: str, problems: Sequence[str] = (), hints: Sequence[str] = ()) -> None:
+        super().__init__(message, hints)
+        self.problems = tuple(problems)
+
+
 class HostError(JailPyError):
     """This host cannot enforce what the profile requires. `needs` names every gap."""
 
@@ -107,6 +118,34 @@ class FunctionError(PayloadError):
         self.type = type
         self.text = text
         self.traceback = traceback
+
+
+class PluginError(JailPyError):
+    """A call of a plugin gave no result. `plugin` and `entry` say which, `reason` why (docs/how-to/plugins.md lists them).
+
+    `type`, `text` and `traceback` are the plugin's words, for an exception of its own; `report` is that of a run that ended.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        plugin: str,
+        entry: str = "",
+        reason: str,
+        type: str = "",  # noqa: A002
+        text: str = "",
+        traceback: str = "",
+        report: object = None,
+        hints: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message, hints)
+        self.plugin, self.entry, self.reason = plugin, entry, reason
+        self.type, self.text, self.traceback, self.report = type, text, traceback, report
+
+
+class RefusalError(JailPyError):
+    """Raised by a host function to say no to a plugin: its text crosses, that of other exceptions does not."""
 
 
 class InternalError(JailPyError):

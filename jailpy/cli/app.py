@@ -23,6 +23,7 @@ _MODULES = {
     "selftest": ("jailpy.cli.selftest", "selftest"),
     "profile": ("jailpy.cli.profile", "profile"),
     "grade": ("jailpy.cli.grade", "grade"),
+    "plugin": ("jailpy.cli.plugin", "plugin"),
     "apparmor": ("jailpy.cli.apparmor", "apparmor"),
 }
 _EXAMPLES = """\b
@@ -105,5 +106,5 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     except JailPyError as error:
         status = complain(error)
-        return 1 if status == 125 and argv[:1] in (["doctor"], ["selftest"], ["profile"], ["apparmor"]) else status
+        return 1 if status == 125 and argv[:1] in (["doctor"], ["selftest"], ["profile"], ["plugin"], ["apparmor"]) else status
     return result if isinstance(result, int) else 0

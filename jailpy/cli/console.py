@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from jailpy import escape
-from jailpy.errors import ProblemError, ProfileError
+from jailpy.errors import ManifestError, ProblemError, ProfileError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ def say(text: str) -> None:
 def complain(error: JailPyError) -> int:
     """Say an error and its hints; return its exit status."""
     say(f"error: {error.message}")
-    problems = error.problems if isinstance(error, ProfileError | ProblemError) and len(error.problems) > 1 else ()
+    problems = (
+        error.problems if isinstance(error, ManifestError | ProfileError | ProblemError) and len(error.problems) > 1 else ()
+    )
     for line in (*problems, *(f"hint: {hint}" for hint in error.hints)):
         say(line)
     return error.exit_status
