@@ -1,0 +1,1 @@
+int fewest_coins(int amount, int count, const int *values);

@@ -1,0 +1,4 @@
+# expect: ITLE
+import time
+
+time.sleep(100)

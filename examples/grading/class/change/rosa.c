@@ -1,0 +1,6 @@
+// expect: OLE
+#include <stdio.h>
+
+int main(void) {
+    for (;;) puts("impossible");
+}

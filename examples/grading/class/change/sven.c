@@ -1,0 +1,7 @@
+// expect: RTE
+#include <stdlib.h>
+
+int main(void) {
+    int *table = NULL;
+    return table[3];
+}

@@ -1,0 +1,3 @@
+# expect: RTE
+values = []
+print(values[0])

@@ -1,0 +1,3 @@
+# expect: JE
+print('9' * 5000, flush=True)
+print(input())

@@ -1,0 +1,3 @@
+# expect: WA
+print('five hundred', flush=True)
+print(input())

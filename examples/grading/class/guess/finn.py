@@ -1,0 +1,3 @@
+# expect: RTE
+print(500, flush=True)
+print(1 // (len(input()) - len('lower')))
