@@ -10,7 +10,7 @@ import jailpy
 from jailpy.profile.model import LAYERS
 from jailpy.services.escapes.all import REMOVABLE, without
 from jailpy.services.escapes.scene import SHOWN, attempts
-from tests.core import alive, eventually, execute, groups_of, mounts
+from tests.core import PATIENCE, alive, eventually, execute, groups_of, mounts
 
 __all__ = ["REMOVABLE", "without"]
 
@@ -31,9 +31,15 @@ def outside(scene, name, header, kind):
     return run_of([types.SimpleNamespace(out=out, err=err, report=None)])
 
 
+def given_to(header):
+    """Return the options of a program's runs. On a slow machine those that end by themselves have more time for it."""
+    patient = {"wall": f"{10 * PATIENCE}s", "cpu": f"{5 * PATIENCE}s"} if PATIENCE != 1 and header.ending == "ok" else {}
+    return {**patient, **header.options}
+
+
 def cold(scene, jailpy_command, name, header):
     """Run a program by `jailpy exec`, and see that nothing is left."""
-    given = {**header.options, **header.options.get("set", {})}
+    given = {**given_to(header), **header.options.get("set", {})}
     words = [
         word
         for key, value in given.items()
@@ -56,7 +62,7 @@ def warm(scene, launcher, name, header, **options):
     kept = groups(launcher)
     phases = []
     for phase in header.phases:
-        done = launcher.run(scene.command(name, phase, inside=True), **{**header.options, **options})
+        done = launcher.run(scene.command(name, phase, inside=True), **{**given_to(header), **options})
         phases.append(types.SimpleNamespace(out=done.stdout, err=done.stderr, report=done.report()))
     nothing_runs(scene)
     assert eventually(lambda: not empty(groups(launcher) - kept)), f"cgroups are left: {empty(groups(launcher) - kept)}"

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from jailpy.services.escapes.header import programs
+from tests.core import PATIENCE
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # The server process makes its plans itself: it has to have the weak filter, too.
@@ -32,9 +33,20 @@ def run(*arguments, code=""):
     return subprocess.run([*start, *arguments], capture_output=True, text=True, env=environment, timeout=100)
 
 
-def test_every_program_holds(need_tool):
+@pytest.fixture
+def profile(tmp_path):
+    """Return the options for the profile strict, with more time on a slow machine."""
+    if PATIENCE == 1:
+        return []
+    limits = f'wall = "{10 * PATIENCE}s"\ncpu = "{5 * PATIENCE}s"\n'
+    (tmp_path / "slow.toml").write_text(f'schema = 1\nname = "slow"\nextends = ["strict"]\n[limits]\n{limits}')
+    return ["-p", str(tmp_path / "slow.toml")]
+
+
+@pytest.mark.timeout(120 * PATIENCE)
+def test_every_program_holds(need_tool, profile):
     need_tool("gcc")
-    done = run("--json")
+    done = run("--json", *profile)
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
     assert found["held"]
