@@ -182,5 +182,7 @@ class _Signals:
                 signal.signal(number, self._caught)
 
     def _caught(self, number: int, _: FrameType | None) -> None:
+        if self.status and not self._run.is_judging:
+            raise KeyboardInterrupt  # a checker that is built, a time limit that is measured: not waited for a second time
         self.status = 128 + number
         self._run.stop()

@@ -211,3 +211,20 @@ def test_a_packed_problem_is_the_same(sums, tmp_path):
     assert os.access(tmp_path / "copy" / "check" / "run", os.X_OK)
     assert (tmp_path / "copy" / "link.in").read_text() == "0 1\n"
     assert not os.path.islink(tmp_path / "copy" / "link.in")
+
+
+def test_stopped_it_leaves_the_rest_and_the_workers_are_free(clusters, sums, tmp_path):
+    slow = f"import time\ntime.sleep(1.5)\n{GOOD}"
+    sources = intake.sources(intake.entries(str(write(tmp_path / "s", {"a.py": GOOD, **{f"z{n}.py": slow for n in range(6)}}))))
+    judge = clusters(Problem.load(sums), 1)
+    session = Session(judge, sources, watch=Log())
+    session._watch.judged = lambda *_, **__: session.stop()
+    crashed = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading, "excepthook", crashed.append)
+        started = time.monotonic()
+        session.run()
+    assert time.monotonic() - started < 20 * PATIENCE
+    assert [entry.verdict for entry in session.results] == [Verdict.AC]  # whichever the worker took first
+    assert len(session.pending) == 6
+    assert crashed == []

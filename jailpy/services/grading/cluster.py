@@ -35,6 +35,7 @@ class Cluster:
     def __init__(self, address: str, problem: Problem, options: Options) -> None:
         self._client = _connect(address)
         self._listeners: dict[str, Callable[[TestResult], object]] = {}
+        self._futures: set[Any] = set()
         self._lock = threading.Lock()
         self._numbers = iter(range(1 << 62))
         self._session = f"{os.getpid()}-{os.urandom(6).hex()}"
@@ -76,15 +77,19 @@ class Cluster:
             number = str(next(self._numbers))
             if on_test:
                 self._listeners[number] = lambda test: on_test(submission, test)
+        packed = msgspec.msgpack.encode(submission)
+        future = None
         try:
-            packed = msgspec.msgpack.encode(submission)
             future = self._client.submit(
                 self._judge, self._key, self._options, packed, self._topic, number, pure=False, retries=_TRIES
             )
+            with self._lock:
+                self._futures.add(future)
             return msgspec.json.decode(future.result(), type=SubmissionResult)
         finally:
             with self._lock:
                 self._listeners.pop(number, None)
+                self._futures.discard(future)
 
     def _told(self, event: tuple[object, Any]) -> None:
         """Hand on a test's result: (time, (number, JSON)). One that is run again may tell of a test twice."""
@@ -97,6 +102,9 @@ class Cluster:
     def close(self) -> None:
         """Cancel what waits, let the workers remove the problem, and leave the cluster."""
         if hasattr(self, "_key") and self._client.status == "running":
+            with self._lock:
+                waiting = list(self._futures)
+            self._client.cancel(waiting, force=True)
             self._client.unregister_worker_plugin(self._key)
         self._client.close(timeout=_CONNECT_S)
 

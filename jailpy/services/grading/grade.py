@@ -69,6 +69,11 @@ class Run:
         self._stopped = False
         self._started_at = now()
 
+    @property
+    def is_judging(self) -> bool:
+        """Whether submissions are being judged: before that, the problem's own programs are built and measured."""
+        return self._session is not None
+
     def stop(self) -> None:
         """End soon, with what there is."""
         self._stopped = True

@@ -72,7 +72,9 @@ class ProblemPlugin(WorkerPlugin):
 
     def setup(self, worker: Any) -> None:
         """Unpack the problem into a folder of its own."""
-        folder = tempfile.mkdtemp(prefix="jailpy-problem-")
+        folder = tempfile.mkdtemp(
+            prefix="jailpy-problem-", dir=worker.local_directory
+        )  # Dask removes what a killed worker leaves
         unpack(self._packed, folder)
         _problems[self.name] = _Kept(folder, cores(self._places.get(worker.address)), worker.state.nthreads)
 
