@@ -66,10 +66,19 @@ def expose_to_oom_killer(init: int) -> None:
 
 
 def kill(jail: Jail) -> None:
-    """Kill the cgroup at once where the kernel can, and init, and with it the pid namespace."""
-    jail.groups.kill()
+    """Kill the cgroup at once where the kernel can, and init, and with it the pid namespace.
+
+    Raises OSError where the cgroup could not be killed for want of a descriptor; init is all the same.
+    """
     try:
-        process.pidfd_send_signal(jail.pidfd, _signal.SIGKILL)
+        jail.groups.kill()
+    finally:
+        _kill_init(jail.pidfd)
+
+
+def _kill_init(pidfd: int) -> None:
+    try:
+        process.pidfd_send_signal(pidfd, _signal.SIGKILL)
     except ProcessLookupError:
         return
 

@@ -112,9 +112,19 @@ class Jail:
 
         `left` names a cgroup that somebody else keeps busy; the next start removes it.
         """
-        if self.init:
+        try:
+            if self.init:
+                self._end()
+        finally:
+            self._let_go()
+
+    def _end(self) -> None:
+        try:
             self.kill()
+        finally:
             self.reap()
+
+    def _let_go(self) -> None:
         for number in (
             self.pidfd,
             self.status,

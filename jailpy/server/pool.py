@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import os
+import resource
 import select
 
 from jailpy.launcher import cold, template
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from jailpy.plan.compile import Plan
 
     Stamps: TypeAlias = tuple[tuple[int, int], ...]
+
+
+_EACH = 10  # descriptors that a parked jail holds, rounded up
+_LEFT = 100  # descriptors that are left for a run
 
 
 class Parked:
@@ -84,9 +89,10 @@ class Pool:
         self._parked.append(Parked(jail, key, stamps, origin))
 
     def resize(self, size: int) -> None:
-        """Keep at most `size` jails from now on."""
-        self.size = size
-        self.shrink(size)
+        """Keep at most `size` jails from now on, and no more than leave a run enough descriptors (RLIMIT_NOFILE)."""
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self.size = max(0, min(size, (limit - _LEFT) // _EACH))
+        self.shrink(self.size)
 
     def shrink(self, size: int) -> None:
         """Let go of what is more than `size`."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from jailpy.server.plans import Known
 
 _STANDARD = 3
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _AT_ONCE_MS = 2  # a client that has asked for nothing by then is not in a hurry
 _ATTRIBUTES = ("layer", "step", "errno", "exit_status", "problems")
 
@@ -127,8 +128,7 @@ class Worker:
         except JailPyError as error:
             return {"error": plain(error)}
         except Exception as error:  # noqa: BLE001 - a bug of ours: the client is told, and this worker goes on
-            traceback.print_exc()
-            return {"error": plain(InternalError(f"{type(error).__name__}: {error}"))}
+            return {"error": plain(_unforeseen(error))}
         finally:
             for number in descriptors:
                 os.close(number)
@@ -174,6 +174,15 @@ def _template_key(plan: Plan, known: Known | None) -> bytes:
 
 def _nothing() -> None:
     """Use the time in which a child builds: the server has imported everything before."""
+
+
+def _unforeseen(error: Exception) -> JailPyError:
+    """Tell what the launcher itself was short of from a bug."""
+    if isinstance(error, OSError) and error.errno in _SHORTAGES:
+        words = f"the launcher is short of descriptors or memory: {error.strerror} (ulimit -n)"
+        return LaunchError(words, layer="launcher", step="run", errno=error.errno)
+    traceback.print_exc()
+    return InternalError(f"{type(error).__name__}: {error}")
 
 
 def _count(descriptors: list[int], expected: int) -> None:
