@@ -13,7 +13,7 @@ from jailpy.services.grading.explain import explain_submission
 from jailpy.services.grading.reports.csv_report import most
 from jailpy.services.grading.reports.page import KIND
 from jailpy.services.grading.session import Watch
-from jailpy.services.grading.words import count, number, seconds, short, size
+from jailpy.services.grading.words import count, cut, number, seconds, short, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jailpy.services.grading.results import Grading, SubmissionResult, TestResult, Verdict
 
 _STYLES = {"right": "green", "wrong": "red", "limit": "yellow", "crash": "magenta", "compile": "cyan", "ours": "bold blue"}
-_NAME, _WHY = 40, 100
+_NAME, _WHY = 40, 110
 _LATEST = 12  # submissions that the live table shows
 _REDRAW_S = 0.1
 _WIDE = 160
@@ -142,7 +142,7 @@ def _table(grading: Grading) -> Table:
         score = [Text("" if entry.score is None else number(entry.score), justify="right")] if scored else []
         figures = [Text(part, justify="right") for part in _used(entry)]
         why = "" if entry.verdict == "AC" else explain_submission(entry)
-        table.add_row(Text(short(entry.name, _NAME)), _verdict(entry.verdict), *score, *figures, Text(short(why, _WHY)))
+        table.add_row(Text(short(entry.name, _NAME)), _verdict(entry.verdict), *score, *figures, Text(cut(why, _WHY)))
     return table
 
 

@@ -156,11 +156,17 @@ def test_harmless_text_is_left_alone(text):
     assert words.block(text) == words.line(text) == text
 
 
-@given(st.text(), st.integers(4, 60))
-def test_short_is_short(text, most):
-    shown = words.short(text, most)
+@pytest.mark.parametrize("shortened", [words.short, words.cut])
+@given(text=st.text(), most=st.integers(4, 60))
+def test_short_is_short(shortened, text, most):
+    shown = shortened(text, most)
     assert len(shown) <= most
     assert shown == words.line(text) or "…" in shown
+
+
+@pytest.mark.parametrize(("value", "text"), [(0, "0 ms"), (0.0042, "4 ms"), (0.9996, "1.00 s"), (1.204, "1.20 s")])
+def test_brief_times(value, text):
+    assert words.brief(value) == text
 
 
 FULL = SubmissionResult(

@@ -33,6 +33,17 @@ def seconds(value: float) -> str:
     return f"{text.rstrip('0').rstrip('.') if '.' in text else text} s"
 
 
+def brief(value: float) -> str:
+    """Return a time for a narrow column: `4 ms`, `1.20 s`."""
+    return f"{value * 1000:.0f} ms" if value < 0.9995 else f"{value:.2f} s"
+
+
+def cut(text: str, most: int) -> str:
+    """Return one line of at most `most` characters of untrusted text, its end left out."""
+    shown = line(text)
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
 def count(number: int, thing: str) -> str:
     """Return a number of things: `1 test`, `3 tests`."""
     return f"{number} {thing}{'' if number == 1 else 's'}"

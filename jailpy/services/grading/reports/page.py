@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import msgspec
 
 from jailpy.services.grading.explain import explain, explain_submission
 from jailpy.services.grading.reports.csv_report import most
 from jailpy.services.grading.results import Verdict
-from jailpy.services.grading.words import count, number, seconds, short, size
+from jailpy.services.grading.words import brief, count, number, seconds, short, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,7 +116,7 @@ def page(grading: Grading, budget: Budget) -> Page:
     has_scores = any(entry.score is not None for entry in grading.submissions)
     return Page(
         problem=short(grading.problem.name, 120),
-        when=f"{grading.started_at} to {grading.ended_at}",
+        when=_when(grading),
         interrupted=_interrupted(grading),
         counts=_counts(grading),
         verdicts=_verdicts(grading),
@@ -132,6 +134,11 @@ def _columns(grading: Grading) -> list[str]:
     planned = [case.name for case in grading.problem.tests]
     run = [test.name for entry in grading.submissions for test in entry.tests]
     return list(dict.fromkeys(planned + run))
+
+
+def _when(grading: Grading) -> str:
+    started, ended = (dt.datetime.fromisoformat(moment) for moment in (grading.started_at, grading.ended_at))
+    return f"{started:%Y-%m-%d %H:%M:%S} UTC, in {seconds((ended - started).total_seconds())}"
 
 
 def _interrupted(grading: Grading) -> str:
@@ -193,7 +200,7 @@ def _row(anchor: str, entry: SubmissionResult, names: list[str], budget: Budget)
 def _cell(anchor: str, test: TestResult | None) -> Cell | None:
     if test is None:
         return None
-    time = "" if test.cpu_s is None else f"{test.cpu_s:.2f}"
+    time = "" if test.cpu_s is None else brief(test.cpu_s)
     hint = f"{test.name}: {test.verdict.words}. {_figures(test)}"
     return Cell(test.verdict.value, KIND[test.verdict], time, hint, "" if test.verdict == Verdict.AC else anchor)
 
