@@ -52,7 +52,6 @@ class Running:
         self._report: dict[str, Any] | None = None
         self._pooled = False
         self._error: JailPyError | None = None
-        self._ordered = False
         self._waiting = threading.Lock()
         self._order_lock = threading.Lock()
         try:
@@ -84,9 +83,8 @@ class Running:
         self._order(messages.TERMINATE)
 
     def _order(self, order: bytes) -> None:
-        with self._order_lock:  # else the byte might meet the connection's next run
+        with self._order_lock:  # else the byte might come after the connection's next request
             if self._connection:
-                self._ordered = True
                 try:
                     self._connection.send(order, socket.MSG_DONTWAIT)
                 except OSError:  # it has just ended, or has more orders than it took: `wait` says how it ends
@@ -151,7 +149,7 @@ class Running:
         with self._order_lock:
             connection, self._connection = self._connection, None
         if connection:
-            self._server.give_back(connection, usable=usable and not self._ordered)
+            self._server.give_back(connection, usable=usable)
             self._server.forget(self)
             if self._report is None:
                 self._server.stats.fail()

@@ -1,6 +1,7 @@
-"""Messages between client and server: a length, JSON, and descriptors (SCM_RIGHTS). Both ends. See unix(7).
+"""Messages between client and server: a mark, a length, JSON, and descriptors (SCM_RIGHTS). Both ends. See unix(7).
 
-JSON escapes the surrogates that stand for bytes which are no UTF-8, so any argv crosses unchanged.
+While a run goes on the client may send orders about it, single bytes. One that comes when the run has just ended is skipped: no
+message begins with it. JSON escapes the surrogates that stand for bytes which are no UTF-8, so any argv crosses unchanged.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 LARGEST = 64 << 20
 MOST_DESCRIPTORS = 64
 KILL, TERMINATE = b"K", b"T"
-_HEAD = 4
+_MARK = b"M"
+_HEAD = 5
 
 
 class BrokenMessageError(Exception):
@@ -38,7 +40,7 @@ def pack(message: dict[str, Any]) -> bytes:
     body = json.dumps(message).encode()
     if len(body) > LARGEST:
         raise ValueError(f"a message of {len(body)} bytes is too large")
-    return len(body).to_bytes(_HEAD, "little") + body
+    return _MARK + len(body).to_bytes(_HEAD - 1, "little") + body
 
 
 def transmit(connection: socket.socket, data: bytes, descriptors: Sequence[int] = ()) -> None:
@@ -65,7 +67,10 @@ def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]] | Non
 
 
 def _body(connection: socket.socket, head: bytes) -> dict[str, Any]:
-    size = int.from_bytes(_rest(connection, head, _HEAD), "little")
+    head = _rest(connection, head, _HEAD)
+    size = int.from_bytes(head[1:], "little")
+    if head[:1] != _MARK:
+        raise BrokenMessageError("no message begins like this")
     if size > LARGEST:
         raise BrokenMessageError(f"a message of {size} bytes")
     try:
@@ -78,13 +83,17 @@ def _body(connection: socket.socket, head: bytes) -> dict[str, Any]:
 
 
 def _first(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """Return the first bytes of a message, b"" at the end of file, and what came with them."""
     space = _socket.CMSG_SPACE(MOST_DESCRIPTORS * 4)
-    head, ancillary, _, _ = connection.recvmsg(_HEAD, space, _socket.MSG_CMSG_CLOEXEC)
     found = array.array("i")
-    for level, kind, data in ancillary:
-        if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
-            found.frombytes(data[: len(data) - len(data) % found.itemsize])
-    return head, list(found)
+    while True:
+        head, ancillary, _, _ = connection.recvmsg(_HEAD, space, _socket.MSG_CMSG_CLOEXEC)
+        for level, kind, data in ancillary:
+            if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+                found.frombytes(data[: len(data) - len(data) % found.itemsize])
+        begun = head.lstrip(KILL + TERMINATE)
+        if begun or not head:
+            return begun, list(found)
 
 
 def _rest(connection: socket.socket, data: bytes, size: int) -> bytes:

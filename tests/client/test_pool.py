@@ -208,12 +208,16 @@ def test_passed_descriptors_empty_the_pool(pool):
 
 
 def test_a_killed_run_takes_nothing_of_the_pool_along(pool):
-    filled(pool)
-    with pool.popen(["/usr/bin/sleep", "50"]) as running:
-        running.kill()
-        assert running.wait().verdict == "cancelled"
-    assert pool.run(TRUE).verdict == "ok"
-    filled(pool)
+    workers = workers_of(pool)
+    for count in range(1, 4):
+        filled(pool)
+        with pool.popen(["/usr/bin/sleep", "50"]) as running:
+            for _ in range(count):
+                running.kill()
+            assert running.wait().verdict == "cancelled"
+        assert pool.run(TRUE).verdict == "ok"
+    assert workers_of(pool) == workers
+    assert taken(pool) >= 3
 
 
 def test_a_server_that_is_killed_leaves_no_parked_jail(pool):

@@ -114,7 +114,7 @@ def test_passed_numbers_leave_the_launchers_own_alone(own):
 def test_garbage_instead_of_a_request(own):
     """A client that sends what is no message loses that connection, and nothing else."""
     server = own._server
-    for junk in (b"\0\0\0\0", b"\xff" * 9, b"\x02\0\0\0[]", b"\x02\0\0\0{}", b"\x05\0\0"):
+    for junk in (b"\0\0\0\0\0", b"M\0\0\0\0", b"\xff" * 9, b"M\x02\0\0\0[]", b"M\x02\0\0\0{}", b"M\x05\0\0", b"KTK", b"KM"):
         connection = server._take()
         connection.send(junk)
         connection.shutdown(1)
