@@ -12,9 +12,8 @@ import time
 
 import pytest
 
-from tests.core import PATIENCE
+from tests.core import PATIENCE, PID_NAMESPACE
 
-PID_NAMESPACE = os.readlink("/proc/self/ns/pid").strip("pid:[]")  # a pid of another one says nothing here
 JAIL_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 

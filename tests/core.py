@@ -12,6 +12,7 @@ import types
 
 PYTHON = "/usr/bin/python3"
 KERNEL = tuple(map(int, os.uname().release.split(".")[:2]))
+PID_NAMESPACE = os.readlink("/proc/self/ns/pid").strip("pid:[]")  # a pid of another one says nothing here
 PATIENCE = float(os.environ.get("JAILPY_TEST_PATIENCE", "1"))  # tests that wait for something wait so much longer
 
 
@@ -40,7 +41,7 @@ def groups_of(launcher):
         os.path.join(folder, name)
         for folder, names, _ in os.walk("/sys/fs/cgroup")
         for name in names
-        if name.startswith(f"jailpy-{launcher}-") and not name.endswith(("-0", ".scope"))
+        if name.startswith(f"jailpy-{launcher}-") and f"-{PID_NAMESPACE}-" in name and not name.endswith(("-0", ".scope"))
     ]
 
 

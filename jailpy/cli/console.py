@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from jailpy import escape
@@ -10,6 +11,12 @@ from jailpy.errors import ManifestError, ProblemError, ProfileError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jailpy.errors import JailPyError
+
+_EXHAUSTED = {
+    errno.EMFILE: ("the launcher has too few file descriptors", "raise its limit: ulimit -n"),
+    errno.ENFILE: ("the host has too few file descriptors", "raise fs.file-max, or end what holds them"),
+    errno.ENOMEM: ("the launcher has too little memory", "raise its limit (ulimit -v), or free memory of the host"),
+}
 
 
 def say(text: str) -> None:
@@ -38,11 +45,17 @@ def unwritable(error: OSError) -> int:
 
 
 def bug(error: Exception) -> int:
-    """Say an error that nobody foresaw, and that it is ours; return the exit status."""
+    """Say an error that nobody foresaw: what there was too little of, or that the bug is ours; return the exit status."""
     if os.environ.get("JAILPY_TRACEBACK"):
         import traceback
 
         traceback.print_exception(error)
+    number = errno.ENOMEM if isinstance(error, MemoryError) else getattr(error, "errno", None)
+    if number in _EXHAUSTED:
+        what, hint = _EXHAUSTED[number]
+        say(f"error: {what}: {os.strerror(number)}")
+        say(f"hint: {hint}")
+        return 125
     say(f"error: internal: {type(error).__name__}: {error}: a bug in JailPy")
     say("hint: JAILPY_TRACEBACK=1 shows where; please report it")
     return 125
