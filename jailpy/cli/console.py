@@ -30,10 +30,9 @@ def say(text: str) -> None:
 def complain(error: JailPyError) -> int:
     """Say an error and its hints; return its exit status."""
     say(f"error: {error.message}")
-    problems = (
-        error.problems if isinstance(error, ManifestError | ProfileError | ProblemError) and len(error.problems) > 1 else ()
-    )
-    for line in (*problems, *(f"hint: {hint}" for hint in error.hints)):
+    problems = error.problems if isinstance(error, ManifestError | ProfileError | ProblemError) else ()
+    told = (problem for problem in problems if problem not in error.message)  # the only one may be the message
+    for line in (*told, *(f"hint: {hint}" for hint in error.hints)):
         say(line)
     return error.exit_status
 

@@ -89,6 +89,7 @@ def test_hostile_names_are_shown_escaped(grade, sums, tmp_path):
         ([], "Missing argument 'PROBLEM'"),
         (["sums"], "there is no submission"),
         (["none", "a.py"], "is no folder"),
+        (["broken", "a.py"], "problem.yaml:2: "),
         (["sums", "a.py", "--format", "pdf"], "--format: pdf: there is none of this name"),
         (["sums", "a.py", "--show", "everything"], "--show"),
         (["sums", "a.py", "--memory", "lots"], "expected a size"),
@@ -98,11 +99,31 @@ def test_hostile_names_are_shown_escaped(grade, sums, tmp_path):
     ],
 )
 def test_usage_errors(grade, sums, tmp_path, arguments, words):
-    write(tmp_path, {"a.py": GOOD})
+    write(tmp_path, {"a.py": GOOD, "broken/problem.yaml": "name: Broken\nnonsense: 1\n"})
     done = grade(*arguments)
     assert done.returncode == 2, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_broken_checker_is_status_1_and_costs_nothing(grade, tmp_path):
+    problem = {
+        "sums/problem.yaml": "name: Sums\nvalidation: custom\n",
+        "sums/data/secret/1.in": "1 2\n",
+        "sums/data/secret/1.ans": "3\n",
+        "sums/output_validators/check/check.py": "raise SystemExit(7)\n",
+        "a.py": GOOD,
+        "b.py": "raise SystemExit(3)\n",
+    }
+    write(tmp_path, problem)
+    done = grade("sums", "a.py", "b.py", "--report", "out", "--time-limit", "1s", "--format", "json,gradescope")
+    assert done.returncode == 1, done.stderr
+    assert verdicts(tmp_path / "out") == {"a.py": "JE", "b.py": "RTE"}
+    assert "1 with a fault of the judge's" in done.stderr
+    broken, fair = (json.loads(path.read_text()) for path in sorted((tmp_path / "out" / "gradescope").iterdir()))
+    assert "score" not in broken
+    assert "tests" not in broken
+    assert [test["score"] for test in fair["tests"]] == [0.0]
 
 
 def start(jailpy, tmp_path, *arguments):
@@ -141,6 +162,20 @@ def test_interrupted_it_reports_and_goes_on(jailpy, grade, sums, tmp_path, nothi
     assert "1/3 AC 1.py (judged before)" in done.stderr
     assert verdicts(tmp_path / "out") == {"1.py": "AC", "2.py": "WA", "3.py": "AC"}
     assert report(tmp_path / "out")["submissions"][0]["ended_at"] == found["submissions"][0]["ended_at"]
+
+
+def test_killed_it_goes_on_with_what_was_judged(jailpy, grade, sums, tmp_path, nothing_left):
+    """SIGKILL leaves no report, but every result; nothing of the jails is left either."""
+    write(tmp_path / "s", {"1.py": GOOD, "2.py": f"import time\ntime.sleep(5)\n{GOOD}"})
+    common = (sums, "--each", "s", "--report", "out", "-j", "1", "--time-limit", "8s")
+    with start(jailpy, tmp_path, *common) as process:
+        wait_for(process, "1/2 AC 1.py")
+        process.kill()
+    assert not (tmp_path / "out" / "report.json").exists()
+    write(tmp_path / "s", {"2.py": "print(7)\n"})
+    done = grade(*common, "--resume")
+    assert "1/2 AC 1.py (judged before)" in done.stderr
+    assert verdicts(tmp_path / "out") == {"1.py": "AC", "2.py": "WA"}
 
 
 def test_live_on_a_terminal(jailpy, sums, handed_in, tmp_path):

@@ -143,6 +143,17 @@ def test_notes_of_the_intake_reach_the_result(submissions, tmp_path):
     assert session.results[0].name == "000.py"
 
 
+def test_ten_thousand_of_them(submissions, tmp_path):
+    sources = submissions(*["AC"] * 10_000)
+    with Store(str(tmp_path / "report"), "asked") as store:
+        Session(Fake(jobs=2), sources, store=store).run()
+        fake = Fake()
+        session = Session(fake, sources, store=store, resume=True)
+        session.run()
+    assert fake.judged == []
+    assert len(session.results) == 10_000
+
+
 def stopped(session, fake, *, waiting):
     """Run a session, and stop it once so many submissions wait."""
 

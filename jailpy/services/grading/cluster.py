@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from distributed import Client, Future
+
     from jailpy.services.grading.engine import Options
     from jailpy.services.grading.problem import Problem
     from jailpy.services.grading.submission import Submission
@@ -35,7 +37,7 @@ class Cluster:
     def __init__(self, address: str, problem: Problem, options: Options) -> None:
         self._client = _connect(address)
         self._listeners: dict[str, Callable[[TestResult], object]] = {}
-        self._futures: set[Any] = set()
+        self._futures: set[Future] = set()
         self._lock = threading.Lock()
         self._numbers = iter(range(1 << 62))
         self._session = f"{os.getpid()}-{os.urandom(6).hex()}"
@@ -66,8 +68,7 @@ class Cluster:
     @property
     def jobs(self) -> int:
         """How many submissions the workers can judge at a time; one more for each waits there, so that none is idle."""
-        threads: dict[str, int] = self._client.nthreads()
-        return max(1, 2 * sum(threads.values()))
+        return max(1, 2 * sum(self._client.nthreads().values()))
 
     def judge(
         self, submission: Submission, on_test: Callable[[Submission, TestResult], object] | None = None
@@ -109,13 +110,13 @@ class Cluster:
         self._client.close(timeout=_CONNECT_S)
 
 
-def _connect(address: str) -> Any:
+def _connect(address: str) -> Client:
     try:
         from distributed import Client
     except ImportError as error:
         raise UsageError("option --workers needs Dask, which is not installed", _HINT) from error
     try:
-        return Client(address, timeout=_CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]
+        return Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise UsageError(f"option --workers: {address}: no scheduler answers there: {error}") from error
 
