@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any, Literal, get_args
 
 import msgspec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _SPACE = re.compile(rb"([ \t\n\v\f\r]+)")
 _FLOAT = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\Z")
@@ -22,13 +23,25 @@ _TOLERANCES = {
 }
 
 
+Unit = Literal["words", "lines", "identical", "sorted-lines", "sorted-words", "letters"]
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The flags of the default validator. A tolerance is None where it is not set."""
+    """The flags of the default validator. A tolerance is None where it is not set.
+
+    `unit` says what is compared. Beside the format's words there are those of DMOJ's checkers: the words of each line that has
+    any, every byte, lines or words in any order, and how often each letter occurs.
+    """
+
+    unit: Unit = "words"
 
     case_sensitive: bool = False
     space_change_sensitive: bool = False
     relative: float | None = None
     absolute: float | None = None
+
+
+_UNITS = get_args(Unit)
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,12 +53,15 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 def settings(flags: Sequence[str]) -> Settings:
     """Read the flags. Raises ValueError for what is none."""
-    found: dict[str, float | bool] = {}
+    found: dict[str, Any] = {}
     rest = list(flags)
     while rest:
         flag = rest.pop(0)
         if flag in ("case_sensitive", "space_change_sensitive"):
             found[flag] = True
+            continue
+        if flag in _UNITS:
+            found["unit"] = flag
             continue
         if flag not in _TOLERANCES:
             raise ValueError(f"{flag}: the default validator has no such flag")
@@ -53,7 +69,7 @@ def settings(flags: Sequence[str]) -> Settings:
         if value is None:
             raise ValueError(f"{flag}: expected a number after it")
         found |= dict.fromkeys(_TOLERANCES[flag], value)
-    return Settings(**found)  # type: ignore[arg-type]
+    return Settings(**found)
 
 
 def parse_float(token: bytes) -> float | None:
@@ -74,6 +90,8 @@ def compare(output: bytes, answer: bytes, how: Settings) -> Difference | None:
     """Return the first difference, None where the output is accepted."""
     if output == answer:
         return None
+    if how.unit != "words":
+        return _by_unit(output, answer, how.unit)
     theirs, ours = output.split(), answer.split()
     if theirs != ours:
         wrong = _first_wrong(theirs, ours, how)
@@ -84,6 +102,26 @@ def compare(output: bytes, answer: bytes, how: Settings) -> Difference | None:
     if how.space_change_sensitive and output[:1].isspace() != answer[:1].isspace():
         return Difference(text="every word is right, but the output does not begin as the answer does", in_spaces=True)
     return None
+
+
+def _by_unit(output: bytes, answer: bytes, unit: Unit) -> Difference | None:
+    """Compare as one of DMOJ's checkers does."""
+    if unit == "identical":
+        same_words = output.split() == answer.split()
+        text = "every word is right, but spaces or line ends differ from the answer"
+        return Difference(text=text, in_spaces=True) if same_words else Difference(text="the output differs from the answer")
+    ways: dict[str, Callable[[bytes], object]] = {
+        "lines": _lines,
+        "sorted-lines": lambda data: sorted(_lines(data)),
+        "sorted-words": lambda data: sorted(data.split()),
+        "letters": lambda data: sorted(b"".join(data.lower().split())),
+    }
+    way = ways[unit]
+    return None if way(output) == way(answer) else Difference(text="the output differs from the answer")
+
+
+def _lines(data: bytes) -> list[list[bytes]]:
+    return [words for line in data.split(b"\n") if (words := line.split())]
 
 
 def _first_wrong(theirs: list[bytes], ours: list[bytes], how: Settings) -> int | None:

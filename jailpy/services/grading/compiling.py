@@ -144,17 +144,18 @@ def checkers_of(
     return [
         (
             checker,
-            checkers.Runner(problem, checker, own_program(problem, checker.path, slot, folder, known))
-            if checker.path
-            else None,
+            checkers.Runner(problem, checker, own_program(problem, checker, slot, folder, known)) if checker.path else None,
         )
         for checker in problem.checkers
     ]
 
 
-def own_program(problem: Problem, path: str, slot: Slot, folder: str, known: Mapping[str, Language]) -> Program:
+def own_program(problem: Problem, checker: Checker, slot: Slot, folder: str, known: Mapping[str, Language]) -> Program:
     """Build one of the problem's own programs. Raises ProblemError where that fails."""
+    path = checker.path
     files = read(path, problem.constants)
+    for name in checker.more:
+        files |= read(os.path.join(os.path.dirname(path), name), problem.constants)
     script = "build" if "build" in files else "run" if "run" in files else ""
     language = build.scripted(script) if script else languages.detect(files, known)
     if language is None:

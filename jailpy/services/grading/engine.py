@@ -164,15 +164,17 @@ class _Case:
         for member in group.members:
             result = self._test(group, member) if isinstance(member, Test) else self._member(member)
             found.append(result)
-            if result.verdict == Verdict.IE or (result.verdict != Verdict.AC and self._stops(group)):
+            if result.verdict == Verdict.IE or (result.verdict != Verdict.AC and self._stops(group, member)):
                 break
         whole = scoring.of_group(self._problem, group, found)
         if group.name:
             self._groups.append(whole)
         return whole
 
-    def _stops(self, group: Group) -> bool:
-        return group.rules.stops and not self._options.all_tests
+    def _stops(self, group: Group, failed: Test | Group) -> bool:
+        worth = failed.max_score if isinstance(failed, Test) else failed.rules.max_score
+        ends = group.rules.stops or (group.rules.has_pretests and worth == 0)
+        return ends and not self._options.all_tests
 
     def _member(self, group: Group) -> GroupResult:
         """Judge a group, where those that it requires were accepted."""

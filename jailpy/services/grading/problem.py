@@ -43,12 +43,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class Checker(msgspec.Struct, frozen=True, kw_only=True):
     """What decides on an output. `path` is a file or folder of the package, "" for the built-in comparison.
 
-    `protocol` says how the program is called and what its exit status means: `kattis` 42 and 43 with a feedback folder,
-    `testlib` 0, 1, 2, 3, 7 with the output as a file, `status` 0 or 1.
+    `more` are names of files beside it that it is compiled with. `protocol` says how the program is called and what its exit
+    status means: `kattis` 42 and 43 with a feedback folder, `testlib` 0, 1, 2, 3, 7 with the output as a file, `status` 0 or 1.
     """
 
     protocol: Protocol = "default"
     path: str = ""
+    more: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
 
 
@@ -72,7 +73,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """How the results of a group's tests and groups become its own.
 
     `verdict` and `score` say which of the members' count; `accept` and `reject` are the scores of a test that its checker
-    gave none. `stops` ends the group with the first member that is not accepted. `requires` names groups that must be.
+    gave none. `stops` ends the group with the first member that is not accepted. `requires` names groups that must be,
+    `has_pretests` lets a failed member that is worth nothing end the group.
     """
 
     verdict: Literal["first", "worst", "always", "any"] = "first"
@@ -82,6 +84,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     reject: float = 0.0
     max_score: float | None = None
     stops: bool = True
+    has_pretests: bool = False
     requires: tuple[str, ...] = ()
 
 
@@ -102,10 +105,14 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """A problem as judging needs it. `warnings` are defects that do not stop judging, as `file:line: what`."""
+    """A problem as judging needs it. `warnings` are defects that do not stop judging, as `file:line: what`.
+
+    `data` is where the test data was unpacked to, "" where it lies in the problem's folder.
+    """
 
     name: str
     folder: str
+    data: str = ""
     format: Literal["2025-09", "legacy", "folder", "dmoj"]
     root: Group
     checkers: tuple[Checker, ...] = (Checker(),)
@@ -156,19 +163,21 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def digest(self) -> str:
         """A SHA-256 over all that can change a verdict."""
         whole = hashlib.sha256(msgspec.json.encode(self._settings()))
-        paths = [path for test in self.tests for path in (test.input, test.answer) if path]
-        paths += [path for checker in self.checkers if checker.path for path in files_below(checker.path)]
+        paths = [path for checker in self.checkers if checker.path for path in files_below(checker.path)]
         paths += [path for test in self.tests if test.files for path in files_below(test.files)]
         paths += files_below(os.path.join(self.folder, "include"))
+        for test in self.tests:
+            for path in (test.input, test.answer):
+                whole.update(test.name.encode(errors="surrogateescape") + b"\0" + (_sum(path) if path else b""))
         for path in paths:
             whole.update(os.path.relpath(path, self.folder).encode(errors="surrogateescape") + b"\0" + _sum(path))
         return f"sha256:{whole.hexdigest()}"
 
     def _settings(self) -> dict[str, Any]:
-        skipped = ("folder", "warnings", "name")
+        skipped = ("folder", "warnings", "name", "data")
         fields = {name: getattr(self, name) for name in self.__struct_fields__ if name not in skipped}
         text = msgspec.json.encode(fields).decode(errors="replace")
-        return {"settings": text.replace(self.folder + "/", "")}
+        return {"settings": text.replace(self.folder + "/", "").replace((self.data or self.folder) + "/", "")}
 
     def info(self, limits: results.Limits) -> results.ProblemInfo:
         """Return the problem as reports show it, with the limits of one run."""
@@ -199,8 +208,10 @@ def _sum(path: str) -> bytes:
 
 def _reader(folder: str) -> Callable[[str], Problem]:
     """Return what reads the format of a folder."""
-    from jailpy.services.grading import problem_folder, problem_kattis
+    from jailpy.services.grading import problem_dmoj, problem_folder, problem_kattis
 
+    if os.path.exists(os.path.join(folder, "init.yml")):
+        return problem_dmoj.load
     if any(os.path.exists(os.path.join(folder, name)) for name in ("problem.yaml", "data")):
         return problem_kattis.load
     return problem_folder.load

@@ -63,6 +63,26 @@ class Settings:
             return Settings(self.path, self.problems)
         return Settings(self.path, self.problems, node, f"{self._prefix}{key}.")
 
+    def items(self, key: str) -> list[Settings]:
+        """Return the maps of a list, an empty one where it is missing."""
+        if key not in self._nodes:
+            return []
+        node, line = self._nodes.pop(key)
+        if not isinstance(node, yaml.SequenceNode) or not all(isinstance(each, yaml.MappingNode) for each in node.value):
+            self.problem(f"{self._prefix}{key}: expected a list of maps", line)
+            return []
+        return [
+            Settings(self.path, self.problems, each, f"{self._prefix}{key}[{at}].") for at, each in enumerate(node.value, 1)
+        ]
+
+    def is_map(self, key: str) -> bool:
+        """Tell whether a key that was not taken yet holds a map."""
+        return key in self._nodes and isinstance(self._nodes[key][0], yaml.MappingNode)
+
+    def first_line(self) -> int:
+        """Return the line of the first key that was not taken yet; 1 where there is none."""
+        return min((line for _, line in self._nodes.values()), default=1)
+
     def sections(self) -> dict[str, Settings]:
         """Take every key, as a map each."""
         return {key: self.section(key) for key in list(self._nodes)}
