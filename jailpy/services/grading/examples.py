@@ -109,8 +109,7 @@ def load(problem: Problem) -> list[Example]:
     problems: list[str] = []
     given = _given(os.path.join(folder, "submissions.yaml"), problems) if problem.format == "2025-09" else {}
     found = [_example(problem, folder, path, given, problems) for path in _paths(folder)]
-    if problems:
-        raise ProblemError(f"{folder}: {len(problems)} thing{'s are' if len(problems) > 1 else ' is'} wrong", problems)
+    settings.refuse(folder, problems)
     return found
 
 

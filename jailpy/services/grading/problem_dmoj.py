@@ -12,7 +12,6 @@ import tempfile
 import zipfile
 from typing import Any
 
-from jailpy.errors import ProblemError
 from jailpy.services.grading import settings
 from jailpy.services.grading.problem import Checker, Group, Limits, Problem, Rules, Test
 from jailpy.services.grading.settings import Settings
@@ -52,8 +51,7 @@ def load(folder: str) -> Problem:
     given.skip(*_OTHERS)
     members = _Reader(given, files).members()
     given.refuse_rest()
-    if problems:
-        raise ProblemError(f"{folder}: {len(problems)} thing{'s are' if len(problems) > 1 else ' is'} wrong", problems)
+    settings.refuse(folder, problems)
     most = sum(_worth(member) for member in members)
     return Problem(
         name=os.path.basename(folder),

@@ -9,7 +9,6 @@ import os
 
 import msgspec
 
-from jailpy.errors import ProblemError
 from jailpy.services.grading import compare, settings, testdata
 from jailpy.services.grading.problem import MIB, Checker, Limits, Problem
 from jailpy.services.grading.settings import Settings
@@ -65,8 +64,7 @@ def load(folder: str) -> Problem:
     _look_at_folders(folder, meta, problems, warnings)
     checkers = _checkers(folder, meta, problems, warnings)
     root = testdata.load(folder, meta, checkers, problems, warnings)
-    if problems:
-        raise ProblemError(f"{folder}: {len(problems)} thing{'s are' if len(problems) > 1 else ' is'} wrong", problems)
+    settings.refuse(folder, problems)
     scores = meta.is_scoring and (meta.is_new or "score" in meta.validation)
     return Problem(
         name=os.path.basename(folder),

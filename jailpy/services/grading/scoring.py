@@ -21,6 +21,8 @@ _WORST_FIRST = ("IE", "JE", "CE", "SV", "RTE", "FLE", "MLE", "TLE", "WTLE", "ITL
 
 def of_test(problem: Problem, rules: Rules, test: Test, said: Judgement) -> tuple[float | None, str]:
     """Return the score of a test, None where tests of its group have none, and what is wrong with it, "" where nothing is."""
+    if problem.is_scoring and problem.format == "2025-09" and test.kind == "sample":
+        return None, ""
     if not problem.is_scoring or rules.score == "pass-fail":
         given = said.score is not None or said.multiplier is not None
         return None, "gave a score in a group that passes or fails as a whole" if given and problem.is_scoring else ""

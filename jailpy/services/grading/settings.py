@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from jailpy.errors import ProblemError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,6 +142,19 @@ def _value(node: yaml.Node) -> Any:
         raise ValueError(f"cannot be read: {getattr(error, 'problem', None) or error}") from error
     finally:
         loader.dispose()
+
+
+def refuse(folder: str, problems: list[str]) -> None:
+    """Raise ProblemError where there are problems, with all of them in the order of files and lines."""
+    if problems:
+        ordered = sorted(problems, key=_place)
+        raise ProblemError(f"{folder}: {len(problems)} thing{'s are' if len(problems) > 1 else ' is'} wrong", ordered)
+
+
+def _place(problem: str) -> tuple[str, int]:
+    path, _, rest = problem.partition(":")
+    number = rest.partition(":")[0]
+    return path, int(number) if number.isdecimal() else 0
 
 
 def text(value: Any) -> str:

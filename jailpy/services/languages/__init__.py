@@ -48,7 +48,7 @@ class Language(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def missing(self) -> str:
         """Return the first program that a command needs and the host has not, "" where all are there."""
         heads = [command[0] for command in (self.compile, self.run) if command]
-        return next((head for head in heads if "{" not in head and not find_tool(head)), "")
+        return next((head for head in heads if "{" not in head and "/" not in head and not find_tool(head)), "")
 
     def require(self) -> None:
         """Raise HostError where a program is missing, with the package to install."""
