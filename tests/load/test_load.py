@@ -1,0 +1,18 @@
+"""Short runs of the load tests."""
+
+from __future__ import annotations
+
+from tests.load.mixed import JOBS, load
+from tests.load.neighbours import measure
+
+
+def test_mixed_runs_side_by_side():
+    seen = load(160, 8, seed=20260101)
+    assert set(seen.verdicts) == {verdict for *_, verdict in JOBS}
+
+
+def test_a_neighbour_goes_on_while_a_jail_attacks(need_tool):
+    """How long it waits is for the long run on a quiet machine: here it must be answered at all, and within a second."""
+    found = dict(measure(1.0, need_tool("gcc"), chosen=("d01_fork_bomb.py", "d14_output_flood.py")))
+    assert set(found) == {"quiet", "d01_fork_bomb.py", "d14_output_flood.py", "quiet again"}
+    assert max(found.values()) < 1
