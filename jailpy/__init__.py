@@ -8,9 +8,12 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 _NAMES = {
+    "Buffer": "jailpy.services.plugins.buffers",
     "CompletedRun": "jailpy.client.result",
+    "HostFunction": "jailpy.services.plugins.hosts",
     "JailExecutor": "jailpy.client.executor",
     "Launcher": "jailpy.client.launcher",
+    "Plugin": "jailpy.services.plugins.plugin",
     "Profile": "jailpy.client.profile",
     "Running": "jailpy.client.running",
     "Script": "jailpy.client.python",
@@ -54,6 +57,9 @@ if TYPE_CHECKING:
     from jailpy.errors import ProfileError as ProfileError
     from jailpy.errors import RefusalError as RefusalError
     from jailpy.errors import UsageError as UsageError
+    from jailpy.services.plugins.buffers import Buffer as Buffer
+    from jailpy.services.plugins.hosts import HostFunction as HostFunction
+    from jailpy.services.plugins.plugin import Plugin as Plugin
 else:
 
     def __getattr__(name: str) -> object:

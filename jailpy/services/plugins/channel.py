@@ -1,0 +1,112 @@
+"""The host's end of a worker's descriptor: lines out, with buffers, and lines in, bounded in length and time."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+from jailpy.services.plugins.limits import gone, violation
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_CHUNK = 1 << 16
+_CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7)
+
+
+class Channel:
+    """A connected socket. `wait` of its methods says how many seconds to wait at most, each time, or raises."""
+
+    def __init__(self, connection: socket.socket, longest: int) -> None:
+        self._socket, self._longest = connection, longest
+        self._pending = b""
+
+    def credentials(self, wait: Callable[[], float]) -> int:
+        """Return the pid of the process that wrote first, as the kernel tells it. Raises BrokenError."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        while True:
+            self._socket.settimeout(wait())
+            try:
+                chunk, ancillary, _, _ = self._socket.recvmsg(1, socket.CMSG_SPACE(_CREDENTIALS.size))
+            except TimeoutError:
+                continue
+            except OSError:
+                raise gone() from None
+            break
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+        self._pending = chunk
+        told = [data for level, kind, data in ancillary if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS)]
+        if not chunk or not told:
+            raise gone()
+        return int(_CREDENTIALS.unpack(told[0])[0])
+
+    def send(self, line: bytes, descriptors: Sequence[int], wait: Callable[[], float]) -> None:
+        """Write a line. Raises BrokenError."""
+        left = memoryview(line)
+        while left:
+            self._socket.settimeout(wait())
+            try:
+                if descriptors:
+                    sent = socket.send_fds(self._socket, [left], list(descriptors))
+                    descriptors = ()
+                else:
+                    sent = self._socket.send(left, socket.MSG_NOSIGNAL)
+            except TimeoutError:
+                continue
+            except OSError:
+                raise gone() from None
+            left = left[sent:]
+
+    def receive(self, wait: Callable[[], float]) -> bytes:
+        """Read a line. Raises BrokenError: for one that is too long as well."""
+        parts, size, chunk = [], 0, self._pending
+        self._pending = b""
+        while True:
+            end = chunk.find(b"\n")
+            size += len(chunk) if end < 0 else end
+            if size > self._longest:
+                raise violation(f"its message is over {self._longest} bytes")
+            if end >= 0:
+                parts.append(chunk[:end])
+                self._pending = chunk[end + 1 :]
+                return b"".join(parts)
+            parts.append(chunk)
+            chunk = self._chunk(wait)
+
+    def _chunk(self, wait: Callable[[], float]) -> bytes:
+        while True:
+            self._socket.settimeout(wait())
+            try:
+                chunk = self._socket.recv(_CHUNK)
+            except TimeoutError:
+                continue
+            except OSError:
+                raise gone() from None
+            if not chunk:
+                raise gone()
+            return chunk
+
+    def expect_silence(self) -> None:
+        """See that nothing was sent that nobody asked for. Raises BrokenError."""
+        if self._pending:
+            raise violation("it sent a message that nobody asked for")
+        self._socket.settimeout(0)
+        try:
+            told = self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError:
+            raise gone() from None
+        raise violation("it sent a message that nobody asked for") if told else gone()
+
+    def shut(self) -> None:
+        """Have whoever waits here see the end, from any thread; the descriptor stays until `close`."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:  # closed already
+            return
+
+    def close(self) -> None:
+        """Close this end; nobody may be waiting here any more."""
+        self._socket.close()

@@ -1,0 +1,88 @@
+"""The clocks of one call: time, by CLOCK_MONOTONIC, and processor time, by the clocks of the jail's processes.
+
+The kernel says which process is the worker (SCM_CREDENTIALS), and its cgroup which others are with it. What a process used
+that came and went between two looks is not seen; `cpus` and `wall` bound it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from jailpy.profile.values import format_duration
+from jailpy.services.plugins.limits import BrokenError
+
+_SHORTEST_S = 0.01
+_HIERARCHIES = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/pids")
+
+
+class Meter:
+    """Processor time of a worker's processes."""
+
+    def __init__(self, pid: int) -> None:
+        self._used = {pid: 0.0}
+        self._lists = _lists(pid)
+
+    def start(self) -> dict[int, float]:
+        """Return what each known process has used."""
+        for pid in self._used:
+            self._used[pid] = _used(pid, self._used[pid])
+        return dict(self._used)
+
+    def since(self, base: dict[int, float]) -> float:
+        """Return what all have used since."""
+        for path in self._lists:
+            for pid in _pids(path):
+                self._used.setdefault(pid, 0.0)
+        self.start()
+        return sum(used - base.get(pid, 0.0) for pid, used in self._used.items())
+
+
+class Clock:
+    """Limits of one call, from now on. `slice` is how long to wait at most until the next look."""
+
+    def __init__(self, wall: float, cpu: float, cpus: float, meter: Meter | None) -> None:
+        self._wall, self._cpu, self._cpus, self._meter = wall, cpu, max(cpus, 1.0), meter
+        self._begin = time.monotonic()
+        self._base = meter.start() if meter else {}
+        self._look = cpu / self._cpus
+
+    def slice(self) -> float:
+        """Return seconds above 0. Raises BrokenError where a limit is reached."""
+        passed = time.monotonic() - self._begin
+        if passed >= self._wall:
+            raise BrokenError("wall_limit", f"it took over {format_duration(self._wall)} (wall)")
+        if self._meter and passed >= self._look:
+            left = self._cpu - self._meter.since(self._base)
+            if left <= 0:
+                raise BrokenError("cpu_limit", f"it used over {format_duration(self._cpu)} of processor time (cpu)")
+            self._look = passed + max(left / self._cpus, _SHORTEST_S)
+        until = min(self._wall, self._look) if self._meter else self._wall
+        return max(until - passed, 0.001)
+
+
+def _used(pid: int, last: float) -> float:
+    """Return a process's processor time, what it last was where the process is gone (clock_getcpuclockid(3))."""
+    try:
+        return time.clock_gettime((~pid << 3) | 2)
+    except OSError:
+        return last
+
+
+def _lists(pid: int) -> list[str]:
+    """Return the lists of processes of the cgroup that JailPy made for a worker."""
+    try:
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
+            paths = {line.rstrip("\n").split(":", 2)[2] for line in file if "/jailpy-" in line}
+    except OSError:
+        return []
+    found = (f"{top}{path}/cgroup.procs" for top in _HIERARCHIES for path in paths)
+    return [path for path in found if os.access(path, os.R_OK)]
+
+
+def _pids(path: str) -> list[int]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return [int(line) for line in file if line != "0\n"]
+    except OSError:
+        return []
