@@ -78,6 +78,7 @@ class Live(View):
         self._drawn = 0.0
         self._live = RichLive(console=console, auto_refresh=False, transient=True)
         self._live.start()
+        self._draw()
 
     def started(self, name: str) -> None:
         self._running[name] = []
@@ -91,6 +92,9 @@ class Live(View):
         self._running.pop(result.name, None)
         self._latest = [*self._latest, result][-_LATEST:]
         self._progress.advance(self._task)
+        self._draw()
+
+    def waited(self) -> None:
         self._draw()
 
     def close(self) -> None:
@@ -111,6 +115,8 @@ class Live(View):
             table.add_row(Text(short(result.name, _NAME)), _verdict(result.verdict), Text(_figures(result), style="dim"))
         for name, verdicts in self._running.items():
             table.add_row(Text(short(name, _NAME)), Text("judging", style="dim"), Text(f"{count(len(verdicts), 'test')} done"))
+        if not self._latest and not self._running:
+            table.add_row(Text("preparing the problem", style="dim"))
         return Group(table, self._progress)
 
 

@@ -143,6 +143,14 @@ def test_notes_of_the_intake_reach_the_result(submissions, tmp_path):
     assert session.results[0].name == "000.py"
 
 
+def test_silence_is_told(submissions):
+    fake, log = Fake(), Log()
+    log.waited = fake.close
+    session = Session(fake, submissions("wait"), watch=log)
+    session.run()
+    assert verdicts(session) == [("000.py", "IE")]
+
+
 def test_ten_thousand_of_them(submissions, tmp_path):
     sources = submissions(*["AC"] * 10_000)
     with Store(str(tmp_path / "report"), "asked") as store:

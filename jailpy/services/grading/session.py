@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from jailpy.services.grading.submission import Submission
 
 
+_TICK_S = 1.0
+
+
 class Judging(Protocol):
     """What judges submissions, here or elsewhere: the engine's `Judge`, or a cluster."""
 
@@ -57,6 +60,9 @@ class Watch:
 
     def judged(self, result: SubmissionResult, *, known: bool) -> None:
         """A submission was judged; `known` where it had been, before the session."""
+
+    def waited(self) -> None:
+        """A second passed without news."""
 
 
 class _Done(msgspec.Struct, frozen=True):
@@ -172,8 +178,10 @@ class Session:
         """Handle events until every worker has ended, or a second stop."""
         stops = 0
         while workers:
-            event = self._events.get()
-            if isinstance(event, _Ended):
+            event = self._awaited()
+            if event is None:
+                self._watch.waited()
+            elif isinstance(event, _Ended):
                 workers -= 1
             elif isinstance(event, _Stop):
                 stops += 1
@@ -182,6 +190,12 @@ class Session:
                 self._judging.close()
             elif not stops:  # what ends after a stop may have been killed by it
                 self._handle(event)
+
+    def _awaited(self) -> _Done | _Told | _Ended | _Stop | None:
+        try:
+            return self._events.get(timeout=_TICK_S)
+        except queue.Empty:
+            return None
 
     def _handle(self, event: _Done | _Told) -> None:
         if isinstance(event, _Told):
