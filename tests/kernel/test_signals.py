@@ -97,7 +97,9 @@ def test_a_stopped_payload_is_ended_too(jailpy, tmp_path):
 
 def test_a_limit_that_came_first_is_the_verdict(jailpy, tmp_path):
     ignore = "signal.signal(15, signal.SIG_IGN)"
-    status, _, report, _ = run(jailpy, tmp_path, ignore, signal.SIGTERM, options=["--wall", "500ms"], between=1)
+    status, _, report, _ = run(
+        jailpy, tmp_path, ignore, signal.SIGTERM, options=["--wall", f"{0.5 * PATIENCE}s"], between=PATIENCE
+    )
     assert (status, report["verdict"]) in ((143, "cancelled"), (124, "wall_limit"))
     status, _, report, _ = run(jailpy, tmp_path, ignore, signal.SIGTERM, options=["--wall", "30s"])
     assert (status, report["verdict"]) == (143, "cancelled")

@@ -32,10 +32,16 @@ def write(path, value):
         file.write(value)
 
 
+def elsewhere(group):
+    """Return a group beside another. The one above may hold no processes in version 2."""
+    return "{}/elsewhere-{}".format(*os.path.split(group))
+
+
 def move_out(groups, only=slice(None)):
     for group in groups:
+        os.mkdir(elsewhere(group))
         for pid in members(group)[only]:
-            write(f"{os.path.dirname(group)}/cgroup.procs", pid)
+            write(f"{elsewhere(group)}/cgroup.procs", pid)
 
 
 def remove(groups):
@@ -60,6 +66,9 @@ def meddled(jailpy, tmp_path, meddle, script, *options):
         assert groups
         meddle(groups)
         process.communicate(timeout=30)
+        for group in groups:
+            with contextlib.suppress(FileNotFoundError):  # not made, or systemd has removed the scope with it
+                os.rmdir(elsewhere(group))
     report = json.loads(path.read_text())
     assert alive(word) == []
     return types.SimpleNamespace(
