@@ -103,6 +103,10 @@ def test_several_files_make_one_program(judge_of, sums, need_tool):
     judge = judge_of(sums)
     python = [("main.py", "import helper\nhelper.go()\n"), ("helper.py", "def go(): print(sum(map(int, input().split())))\n")]
     assert verdict_of(judge, "python", *python).verdict == Verdict.AC
+    inner = [("inner/main.py", python[0][1]), ("inner/helper.py", python[1][1])]
+    assert verdict_of(judge, "inner", *inner).verdict == Verdict.AC
+    odd = [("-m.py", "import b\n"), ("b.py", "print(sum(map(int, input().split())))\n")]
+    assert verdict_of(judge, "odd names", *odd).verdict == Verdict.AC
     c = [
         ("src/main.c", '#include "sum.h"\nint main(void) { int a, b; scanf("%d %d", &a, &b); printf("%d", sum(a, b)); }\n'),
         ("src/sum.h", "#include <stdio.h>\nint sum(int a, int b);\n"),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jailpy.services.languages.build import Built, Program
 
 _COMPILER_SAID = 16 << 10
+_DISK, _FILE = 512 << 20, 128 << 20  # what a compiler may write: it is copied to the host
 _OURS = ("internal_error", "not_started", "cancelled")
 
 
@@ -88,7 +89,7 @@ def _refused(problem: Problem, given: Submission, language: Language, limits: Li
 
 
 def _limits(time: float, memory: int) -> dict[str, Any]:
-    return {"cpu": time, "wall": 2 * time, "memory": memory}
+    return {"cpu": time, "wall": 2 * time, "memory": memory, "disk": _DISK, "file_size": _FILE}
 
 
 def _compiled(language: Language, built: Built) -> Compiled:

@@ -98,6 +98,8 @@ class Run:
         known = store.limits() if order.resume else None
         if known and options.time_limit is None:
             options = replace(options, time_limit=known.cpu_s)  # what was measured then is the limit of all
+        if order.verify and order.problem.format == "2025-09":
+            options = replace(options, all_tests=True)  # its promises are about tests, and not about the first that fails
         judging, self._limits = _judging(order, options)
         if order.verify:
             judging = Verifying(judging, order.problem)

@@ -96,7 +96,8 @@ def build(
     os.mkdir(sources)
     write(files, sources)
     memory = limits.pop("program_memory", 256 << 20)
-    names = Names(files=tuple(language.sources(files)) or (main,), main=main, memory_mib=max(1, memory >> 20))
+    listed = tuple(map(_no_option, language.sources(files) or [main]))
+    names = Names(files=listed, main=_no_option(main), memory_mib=max(1, memory >> 20))
     run = tuple(language.command(language.run, names))
     if not language.compile:
         return Built(program=_program(language, sources, run, names))
@@ -108,6 +109,11 @@ def build(
     if language.keeps == "binary" and not os.path.exists(os.path.join(kept, names.binary)):
         return Built(program=None, command=command, done=done, problem=f"{command[0]} made no program")
     return Built(program=_program(language, kept, run, names), command=command, done=done)
+
+
+def _no_option(path: str) -> str:
+    """Return a path that no compiler takes for an option."""
+    return f"./{path}" if path.startswith("-") else path
 
 
 def _compile(
@@ -134,7 +140,8 @@ def _compile(
 
 def _program(language: Language, folder: str, run: tuple[str, ...], names: Names) -> Program:
     shown = tuple(sorted(os.listdir(folder)))
-    warm = language.code == "python3" and len(shown) == 1 and run == ("python3", names.main) and _can_be_warm(run[0])
+    alone = shown == (names.main,) and run == ("python3", names.main)
+    warm = language.code == "python3" and alone and _can_be_warm(run[0])
     return Program(language=language, folder=folder, argv=run, shown=shown, warm=warm)
 
 
