@@ -127,8 +127,10 @@ def test_a_broken_checker_is_status_1_and_costs_nothing(grade, tmp_path):
 
 
 def start(jailpy, tmp_path, *arguments):
+    """Start `jailpy grade`; what it leaves when it is killed lies in `tmp_path`."""
     command = [jailpy, "grade", *map(str, arguments)]
-    return subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    return subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
 
 def wait_for(process, words):

@@ -178,6 +178,7 @@ FULL = SubmissionResult(
             kind=kind,
             verdict=Verdict.WA,
             exit_code=65,
+            evidence=Evidence(limit="system calls", source="denied: socket x65"),
             cpu_s=0.5,
             message="for judges",
             team_message="for teams",
@@ -202,4 +203,4 @@ def test_sample_leaves_nothing_of_secret_tests():
 def test_verdict_leaves_no_texts_of_secret_tests():
     sample, secret = redact_submission(FULL, "verdict").tests
     assert sample == replace(FULL.tests[0], message="")
-    assert secret == TestResult(name="secret/1", verdict=Verdict.WA, cpu_s=0.5)
+    assert secret == TestResult(name="secret/1", verdict=Verdict.WA, cpu_s=0.5, evidence=Evidence(limit="system calls"))

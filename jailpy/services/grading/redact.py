@@ -16,7 +16,7 @@ def redact(grading: Grading, show: Show) -> Grading:
     """Return a grading without what students may not see.
 
     `all` leaves everything. `verdict` leaves of a secret test its name, verdict and figures, but none of its texts and not
-    its exit code: a program could tell the secret input by them.
+    its exit code or the calls it was denied: a program could tell the secret input by them.
     `sample` leaves nothing of secret tests and their groups: only what the whole submission came to. With both, the
     checkers' words for judges go, as they may quote the answer.
     """
@@ -49,4 +49,6 @@ def _is_sample(group: str) -> bool:
 def _test(test: TestResult) -> TestResult:
     if test.kind == "sample":
         return replace(test, message="")
-    return replace(test, message="", team_message="", output=Excerpt(), error_output=Excerpt(), exit_code=None)
+    evidence = test.evidence and replace(test.evidence, source="")
+    kept = replace(test, message="", team_message="", output=Excerpt(), error_output=Excerpt())
+    return replace(kept, exit_code=None, evidence=evidence)
