@@ -63,6 +63,7 @@ def test_a_folder_of_submissions(grade, sums, handed_in, tmp_path, nothing_left)
         "report.json", "report.html", "submissions.csv", "tests.csv", "junit.xml", "icpc.json", "gradescope", "isolate",
         "results.sqlite",
     }  # fmt: skip
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o700
     assert "<script>" not in (tmp_path / "out" / "report.html").read_text()
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from jailpy.errors import UsageError
 from jailpy.services.grading import intake, names
-from jailpy.services.grading.intake import Bounds, RefusedError, Source
+from jailpy.services.grading.intake import MOST_BYTES, Bounds, RefusedError, Source
 
 BOUNDS = Bounds()
 
@@ -233,6 +233,16 @@ class TestZipFiles:
     def test_too_many_files(self, tmp_path):
         path = packed(tmp_path, *((f"{number}.py", "x") for number in range(1001)))
         assert refused(path) == "it has more than 1000 files"
+
+    def test_a_list_of_300000_files_is_not_even_read(self, tmp_path):
+        entry = b"PK\1\2" + bytes(24) + (3).to_bytes(2, "little") + bytes(16) + b"abc"
+        listed = entry * (MOST_BYTES // len(entry) - 1)
+        end = b"PK\5\6" + bytes(4) + b"\xff\xff" * 2 + len(listed).to_bytes(4, "little") + bytes(6)
+        (tmp_path / "s.zip").write_bytes(listed + end)
+        assert len(listed) // len(entry) > 300_000
+        started = time.monotonic()
+        assert refused(tmp_path / "s.zip") == "it has more than 1000 files"
+        assert time.monotonic() - started < 1
 
     def test_a_name_twice(self, tmp_path):
         with pytest.warns(UserWarning, match="Duplicate"):

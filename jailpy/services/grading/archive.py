@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_ENTRY = b"PK\1\2"  # begins an entry of the archive's list
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # a header of the others may ask for gigabytes of memory
 _CHUNK = 1 << 16
@@ -24,6 +25,8 @@ _JUNK = ("__MACOSX/", ".DS_Store")
 
 def unpack(content: bytes, bounds: Bounds) -> Iterator[SourceFile]:
     """Yield the files of a zip file, without the one folder that all may be in. Raises RefusedError."""
+    if content.count(_ENTRY) > 4 * bounds.files:  # folders and junk beside the files; parsing them all takes seconds
+        raise RefusedError(f"it has more than {count(bounds.files, 'file')}")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             yield from _without_top(_files(archive, bounds))

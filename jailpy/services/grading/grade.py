@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -48,14 +47,31 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def grade(
-    problem: Problem, submissions: Sequence[str | os.PathLike[str]], folder: str | os.PathLike[str], **order: Any
+    problem: Problem,
+    submissions: Sequence[str | os.PathLike[str]],
+    folder: str | os.PathLike[str],
+    *,
+    options: Options | None = None,
+    formats: Sequence[str] = reports.DEFAULT,
+    show: Show | None = None,
+    resume: bool = False,
+    workers: str = "",
 ) -> Grading:
     """Judge the submissions at these paths and write reports into a folder, as `jailpy grade` does.
 
-    `order` holds fields of `Order`: `options`, `formats`, `show`, `resume`, `workers`. Raises JailPyError.
+    `formats` are names of `reports.FORMATS`. Raises JailPyError.
     """
-    sources = intake.sources([os.fspath(path) for path in submissions])
-    return Run(Order(problem=problem, sources=tuple(sources), folder=os.fspath(folder), **order)).grade()
+    order = Order(
+        problem=problem,
+        sources=tuple(intake.sources([os.fspath(path) for path in submissions])),
+        options=options or Options(),
+        folder=os.fspath(folder),
+        formats=tuple(formats),
+        show=show,
+        resume=resume,
+        workers=workers,
+    )
+    return Run(order).grade()
 
 
 class Run:

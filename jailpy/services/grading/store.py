@@ -51,7 +51,7 @@ class Store:
         self.path = os.path.join(folder, NAME)
         self._asked = asked
         try:
-            os.makedirs(folder, exist_ok=True)
+            os.makedirs(folder, mode=0o700, exist_ok=True)  # students of the same host are not to read it
             self._database = sqlite3.connect(self.path, timeout=1, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
             raise UsageError(f"{self.path}: the results cannot be kept: {error}") from error

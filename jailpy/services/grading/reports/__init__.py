@@ -44,7 +44,7 @@ def write_all(folder: str, grading: Grading, formats: Iterable[str] = DEFAULT, s
         seen: Show = show or ("sample" if name == _STUDENTS else "all")
         shown = grading if name == _STUDENTS else redact(grading, seen)
         try:
-            os.makedirs(folder, exist_ok=True)
+            os.makedirs(folder, mode=0o700, exist_ok=True)
             made = import_module(f"{__name__}.{name}_report").files(shown, seen)
             written += [write(os.path.join(folder, path), content) for path, content in made]
         except OSError as error:
