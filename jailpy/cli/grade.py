@@ -29,7 +29,7 @@ Examples:
 
 \b
 Exit status: 0 all were judged; 1 some ended with JE or IE, broke a promise, or the host is not fit for it; 2 a wrong option or
-problem; 130, 143 interrupted, with the reports of what was judged.
+problem; 129, 130, 143 interrupted, with the reports of what was judged.
 """
 _REPORTS = "json, csv, junit, html, gradescope, icpc, isolate, or all. Default: json,csv,junit,html."
 
@@ -155,7 +155,7 @@ def _formats(text: str) -> tuple[str, ...]:
 
 
 def _grade(order: Order, *, quiet: bool) -> int:
-    """Judge and show. SIGINT and SIGTERM end it with the reports of what there is."""
+    """Judge and show. SIGHUP, SIGINT and SIGTERM end it with the reports of what there is."""
     from jailpy.cli.grade_view import show, watching
     from jailpy.services.grading.grade import Run
 
@@ -172,12 +172,12 @@ def _grade(order: Order, *, quiet: bool) -> int:
 
 
 class _Signals:
-    """SIGINT and SIGTERM stop a run; `status` is then 128 and the signal's number."""
+    """SIGHUP, SIGINT and SIGTERM stop a run; `status` is then 128 and the signal's number."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self.status = 0
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._caught)
 

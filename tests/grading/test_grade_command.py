@@ -131,7 +131,15 @@ def start(jailpy, tmp_path, *arguments):
     """Start `jailpy grade`; what it leaves when it is killed lies in `tmp_path`."""
     command = [jailpy, "grade", *map(str, arguments)]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    return subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
 
 
 def wait_for(process, words):
@@ -144,15 +152,24 @@ def wait_for(process, words):
     pytest.fail(f"ended without {words}")
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupted_it_reports_and_goes_on(jailpy, grade, sums, tmp_path, nothing_left, number, status):
+@pytest.mark.parametrize(
+    ("send", "number", "status"),
+    [
+        (os.kill, signal.SIGHUP, 129),
+        (os.kill, signal.SIGINT, 130),
+        (os.kill, signal.SIGTERM, 143),
+        (os.killpg, signal.SIGINT, 130),
+    ],
+    ids=["SIGHUP", "SIGINT", "SIGTERM", "Ctrl-C"],
+)
+def test_interrupted_it_reports_and_goes_on(jailpy, grade, sums, tmp_path, nothing_left, send, number, status):
     slow = f"import time\ntime.sleep(5)\n{GOOD}"
     write(tmp_path / "s", {"1.py": GOOD, "2.py": slow, "3.py": GOOD})
     common = (sums, "--each", "s", "--report", "out", "-j", "1", "--time-limit", "8s")
     with start(jailpy, tmp_path, *common) as process:
         wait_for(process, "1/3 AC 1.py")
         time.sleep(0.5)
-        process.send_signal(number)
+        send(process.pid, number)
         rest = process.stderr.read()
         assert process.wait(timeout=30) == status
     assert "2 not judged: --resume goes on" in rest
