@@ -175,3 +175,21 @@ def test_requests_that_are_not_listed_are_refused(launcher):
     met = dict(json.loads(done.stdout))
     assert {met[request] for request in strict.requests()} == {"EBADF"}
     assert {met[request] for request in others} == {"EPERM"}
+
+
+def test_the_figures_of_other_documents_are_those_of_the_page():
+    strict = surface.profiles()[0]
+    words = [strict.word(call) for call in surface.calls()]
+    reached = f"{len(words) - words.count('')} of {len(words)} system calls"
+    shut, of = surface.share(strict)
+    told = {name: open_text(name) for name in ("SECURITY.md", "docs/explanation/threat-model.md")}
+    assert all(reached in text for text in told.values())
+    assert f"Of {of} public exploits, {shut} had what they need closed" in told["SECURITY.md"]
+    assert f"{reached}, {words.count('some')} of them" in told["docs/explanation/threat-model.md"]
+    assert f"{len(strict.requests())} ioctl requests" in told["docs/explanation/threat-model.md"]
+    assert f"{of - shut} of {of} public exploits" in told["docs/explanation/threat-model.md"]
+
+
+def open_text(name):
+    with open(f"{ROOT}/{name}", encoding="utf-8") as file:
+        return file.read()

@@ -152,6 +152,14 @@ def test_strict_allows(table, name, args):
             assert bpf.run(compiled(arch=arch), arch, number, args) == bpf.ALLOW
 
 
+def test_advice_that_would_throw_shared_pages_out_is_not_taken(table):
+    for arch in ARCHITECTURES:
+        number, program = table.number("fadvise64", arch), compiled(arch=arch)
+        answers = [bpf.run(program, arch, number, [3, 0, 0, advice]) for advice in range(7)]
+        assert answers == [*[bpf.ALLOW] * 4, bpf.ERRNO | 22, bpf.ALLOW, bpf.NOTIFY]
+        assert bpf.run(program, arch, number, [3, 0, 0, 1 << 32 | 4]) == bpf.ERRNO | 22
+
+
 def test_the_name_service_probe_fails_without_a_record(table):
     socket = table.number("socket", "x86_64")
     assert bpf.run(compiled(), "x86_64", socket, [1, 0x80801, 0]) == bpf.ERRNO | 97

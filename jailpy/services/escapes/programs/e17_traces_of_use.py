@@ -7,7 +7,7 @@
 # [unproven]
 # cachestat = "from Linux 6.5"
 # inotify = "where the caller has used up its instances"
-"""Asks which pages of a shared file are in memory, and watches for accesses."""
+"""Asks which pages of a shared file are in memory, throws them out, and watches for accesses."""
 
 import ctypes
 import mmap
@@ -34,4 +34,12 @@ def cachestat():
 
 attempt("mincore", mincore)
 attempt("cachestat", cachestat)
+
+
+def evicted():
+    os.posix_fadvise(number, 0, 0, os.POSIX_FADV_DONTNEED)
+    return "pages thrown out of memory"
+
+
+attempt("eviction", evicted)
 attempt("inotify", lambda: f"descriptor {call('inotify_init1', 0)}")
