@@ -16,7 +16,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import accuracy, alive, goals, inside, mounts, past_runs, processor, scripts, start, steps, throughput
+from benchmarks import accuracy, alive, goals, grading, inside, mounts, past_runs, processor, scripts, start, steps, throughput
 from benchmarks.common import FailedError, UnavailableError
 from benchmarks.stage import QUICK, Amounts, Stage
 
@@ -30,6 +30,7 @@ ROWS = {
     "processor": processor,
     "alive": alive,
     "scripts": scripts,
+    "grading": grading,
     "mounts": mounts,
     "past_runs": past_runs,
     "accuracy": accuracy,

@@ -6,7 +6,7 @@ import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import scripts
+from benchmarks import grading, scripts
 from benchmarks.contestants import BUBBLEWRAP, COLD, FIREJAIL, PLAIN, POOLED, PYTHON, SANDLOCK, WARM
 
 if TYPE_CHECKING:
@@ -85,6 +85,19 @@ def _script(name: str) -> Callable[[Mapping[str, Any]], float | None]:
     return figure
 
 
+def _graded(name: str, key: str) -> Callable[[Mapping[str, Any]], float | None]:
+    def figure(record: Mapping[str, Any]) -> float | None:
+        found = row(record, "grading", name)
+        return float(found[key]) if found else None
+
+    return figure
+
+
+def _over_bare(record: Mapping[str, Any]) -> float | None:
+    times = (_graded(grading.PYTHON, key)(record) for key in ("graded_s", "bare_s"))
+    return _ratio(*times)
+
+
 def _idle(record: Mapping[str, Any]) -> float | None:
     found = (record.get("alive") or {}).get("pool")
     return float(found["pss_mb"]) if found else None
@@ -146,6 +159,9 @@ GOALS = (
     Goal("throughput", "throughput of 2 at a time, warm / bubblewrap", AT_LEAST, 1.5, "x", _two_at_a_time),
     Goal("scripts", "script of ten lines, warm Python / python3 not jailed", AT_MOST, 0.5, "x", _script("ten lines")),
     Goal("scripts", "script with numpy, warm Python / python3 not jailed", AT_MOST, 0.1, "x", _script("numpy")),
+    Goal("grading", "Python submissions, judged / run by the same threads", AT_MOST, 1.3, "x", _over_bare),
+    Goal("grading", "C submissions, 2 at a time", AT_LEAST, 300.0, "runs/s", _graded(grading.C, "runs_per_s")),
+    Goal("grading", "grading beside the jailed run", AT_MOST, 5.0, "ms", _graded(grading.PYTHON, "beside_ms")),
     Goal("alive", "memory of an idle jail in a pool (PSS)", AT_MOST, 2.0, "MB", _idle),
     Goal(
         "past_runs",

@@ -38,6 +38,7 @@ class Amounts:
     starts_by_mounts: int = 40
     past_runs: int = 2000
     accuracy: int = 5
+    submissions: int = 400
 
 
 QUICK = Amounts(
@@ -53,6 +54,7 @@ QUICK = Amounts(
     starts_by_mounts=8,
     past_runs=500,
     accuracy=1,
+    submissions=8,
 )
 
 

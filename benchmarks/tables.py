@@ -128,6 +128,20 @@ def mounts(part: Mapping[str, Any]) -> Grid:
     )
 
 
+def grading(part: Mapping[str, Any]) -> Grid:
+    """Make the table of judging."""
+    rows = [
+        (
+            f"{row['submissions']} {row['name']}",
+            *(f"{row[key]:.1f}" for key in ("graded_s", "bare_s", "runs_per_s")),
+            f"{row['beside_ms']:.2f}",
+        )
+        for row in part["rows"]
+    ]
+    columns = ("", "judged, s", "without jails, s", "runs per second", "beside the jailed run, ms per test")
+    return Grid(f"Judging, {part['jobs']} at a time", columns, rows)
+
+
 def past_runs(part: Mapping[str, Any]) -> Grid:
     """Make the table of what past runs leave."""
     rows = [
@@ -193,6 +207,7 @@ PARTS: dict[str, tuple[Callable[[Mapping[str, Any]], Grid], ...]] = {
     "processor": (processor,),
     "alive": (alive,),
     "scripts": (script,),
+    "grading": (grading,),
     "mounts": (mounts,),
     "past_runs": (past_runs,),
     "accuracy": (accuracy,),
