@@ -13,6 +13,7 @@ import pytest
 from jailpy.services.grading import runs
 from jailpy.services.grading.results import Limits, Timing, Verdict
 from jailpy.services.grading.verdicts import Ending
+from jailpy.services.languages import Language
 from tests.grading.conftest import submission, write
 
 GOOD = "print(sum(map(int, input().split())))\n"
@@ -96,6 +97,16 @@ def test_odd_submissions_get_a_verdict(judge_of, sums, name, content, language, 
     if word:
         assert word in found.message
     assert verdict_of(judge, "good.py", GOOD).verdict == Verdict.AC
+
+
+def test_a_program_that_is_none_is_its_makers_fault(judge_of, sums):
+    """A compiler that can be made to leave a file that is no program: that is not the jail's fault."""
+    judge = judge_of(sums)
+    run, copy = ("./{binary}",), ("cp", "{main}", "{binary}")
+    judge.languages["raw"] = Language(name="Raw", code="raw", suffixes=(".raw",), compile=copy, run=run, package="coreutils")
+    found = verdict_of(judge, "a.raw", "no program\n")
+    assert (found.verdict, found.tests[0].verdict) == (Verdict.RTE, Verdict.RTE), found
+    assert "program" in found.tests[0].message
 
 
 def test_several_files_make_one_program(judge_of, sums, need_tool):

@@ -227,6 +227,13 @@ def test_a_validator_made_by_a_build_script(judge_of, tmp_path):
     assert judge.judge(submission("a.py", SILENT)).verdict == Verdict.WA
 
 
+@pytest.mark.parametrize("kind", ["", "type: interactive\n"])
+def test_a_validator_that_cannot_be_executed(judge_of, tmp_path, kind):
+    files = {**ONE, "output_validator/run": "no program", "output_validator/notes.txt": ""}
+    found = judge_of(new(tmp_path, kind + LIMIT, files)).judge(submission("a.py", ECHO))
+    assert (found.verdict, "cannot be executed" in found.tests[0].message) == (Verdict.JE, True), found
+
+
 def test_messages_of_a_validator_are_kept_apart(judge_of, tmp_path):
     text = (
         "import sys\nfor n in ('judge', 'team'): open(sys.argv[3] + n + 'message.txt', 'w').write('for ' + n)\nsys.exit(43)\n"
@@ -252,6 +259,7 @@ TALK = PACKAGES["interactive"]
         ("x = bytearray(1 << 30)\n", "MLE"),
         ("import os\nos.close(1)\nimport time\ntime.sleep(60)\n", "ITLE"),
         ("print('9' * (1 << 22), flush=True)\n", "WA"),
+        ("print(int(input()) + 1, end='', flush=True)\nimport time\ntime.sleep(60)\n", "ITLE"),
     ],
 )
 def test_who_is_to_blame_in_a_conversation(judge_of, tmp_path, text, verdict):
@@ -260,6 +268,14 @@ def test_who_is_to_blame_in_a_conversation(judge_of, tmp_path, text, verdict):
     judge = judge_of(write(tmp_path / "talk", files), time_limit=1.0)
     found = judge.judge(submission("a.py", text))
     assert (found.verdict, found.tests[-1].verdict) == (verdict, verdict), found
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(43, "WA"), (42, "ITLE"), (1, "JE")])
+def test_a_validator_that_decides_before_the_program_has_started(judge_of, tmp_path, status, verdict):
+    files = {**ONE, "output_validator/at_once.c": f"int main(void) {{ return {status}; }}\n"}
+    judge = judge_of(new(tmp_path, "type: interactive\n" + LIMIT, files))
+    for _ in range(3):
+        assert judge.judge(submission("a.py", "import time\ntime.sleep(60)\n")).verdict == verdict
 
 
 # promises

@@ -6,6 +6,7 @@ import os
 
 import msgspec
 
+from jailpy.errors import CommandError
 from jailpy.services.grading import compare, feedback
 from jailpy.services.grading.results import Verdict
 from jailpy.services.grading.verdicts import excerpt
@@ -68,9 +69,12 @@ class Runner:
 
     def check(self, slot: Slot, test: Test, source: str, output: bytes) -> Judgement:
         """Let the checker look at an output. Raises OSError, JailPyError."""
-        if self.checker.protocol != "kattis":
-            return self._by_status(slot, test, source, output)
-        run = slot.checks.run(self.command(test), input=output, **self.options(slot, test, source))
+        try:
+            if self.checker.protocol != "kattis":
+                return self._by_status(slot, test, source, output)
+            run = slot.checks.run(self.command(test), input=output, **self.options(slot, test, source))
+        except CommandError as error:
+            return judge_error(f"the checker cannot be executed: {error}")
         return self.judged(run, slot)
 
     def command(self, test: Test) -> Any:

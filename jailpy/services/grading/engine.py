@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import msgspec
 
-from jailpy.errors import JailPyError
+from jailpy.errors import CommandError, JailPyError
 from jailpy.services import languages
 from jailpy.services.grading import checkers, compiling, feedback, runs, scoring
 from jailpy.services.grading.interactive import Conversation, Talk
@@ -192,15 +192,21 @@ class _Case:
 
     def _test(self, group: Group, test: Test) -> TestResult:
         feedback.clear(self._slot.feedback)
-        attempts, said = self._passes(test)
-        score, wrong = scoring.of_test(self._problem, group.rules, test, said)
-        if wrong and not said.verdict.is_ours:
-            said, score = checkers.judge_error(f"the checker {wrong}"), None
-        result = _test_result(test, attempts, said, score)
+        try:
+            result = self._judged(group, test)
+        except CommandError as error:  # what was compiled is no program: its maker's fault, not the jail's
+            result = TestResult(name=test.name, verdict=Verdict.RTE, kind=test.kind, group=test.group, message=str(error))
         self._tests.append(result)
         if self._on_test:
             self._on_test(self._submission, result)
         return result
+
+    def _judged(self, group: Group, test: Test) -> TestResult:
+        attempts, said = self._passes(test)
+        score, wrong = scoring.of_test(self._problem, group.rules, test, said)
+        if wrong and not said.verdict.is_ours:
+            said, score = checkers.judge_error(f"the checker {wrong}"), None
+        return _test_result(test, attempts, said, score)
 
     def _passes(self, test: Test) -> tuple[list[runs.Attempt], checkers.Judgement]:
         """Run a test once; in a multi-pass problem, as often as its validator wants."""

@@ -10,16 +10,17 @@ import time
 
 import msgspec
 
+from jailpy.client.result import CompletedRun
+from jailpy.errors import CommandError, LaunchError
 from jailpy.services.grading import runs
-from jailpy.services.grading.checkers import Judgement
+from jailpy.services.grading.checkers import Judgement, judge_error
 from jailpy.services.grading.results import Verdict
-from jailpy.services.grading.verdicts import of_run
+from jailpy.services.grading.verdicts import Ending, of_run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO
+    from typing import IO, Any
 
-    from jailpy.client.result import CompletedRun
     from jailpy.client.running import Running
     from jailpy.services.grading.checkers import Runner
     from jailpy.services.grading.problem import Test
@@ -28,6 +29,15 @@ if TYPE_CHECKING:
     from jailpy.services.languages.build import Program
 
 _LAST_WORDS = 64 << 10
+_USAGE = ("cpu_s", "wall_s", "memory_peak_bytes")
+_NEVER_STARTED: dict[str, Any] = {
+    "verdict": "cancelled",
+    "exit_code": None,
+    "signal": None,
+    "evidence": None,
+    "violations": [],
+    "usage": {**dict.fromkeys(_USAGE), "stdout_bytes": 0, "sources": {}},
+}
 
 
 class Talk(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +53,7 @@ class _Side:
     def __init__(self, running: Running) -> None:
         self._running = running
         self.ended_at = 0.0
+        self.killed = False
         self.done: CompletedRun | None = None
         self.error: Exception | None = None
 
@@ -55,7 +66,9 @@ class _Side:
         self.ended_at = time.monotonic()
 
     def result(self) -> CompletedRun:
-        """Return the run. Raises what waiting raised."""
+        """Return the run. Raises what waiting raised, but where it was killed before it had started."""
+        if self.killed and isinstance(self.error, LaunchError) and not isinstance(self.error, CommandError):
+            return CompletedRun(self._running.args, _NEVER_STARTED)
         if self.error:
             raise self.error
         assert self.done is not None
@@ -63,6 +76,7 @@ class _Side:
 
     def kill(self) -> None:
         """Kill it where it goes on."""
+        self.killed = True
         self._running.kill()
 
 
@@ -78,7 +92,12 @@ class Conversation:
         with open(said_path, "w+b") as said, open(checked_path, "w+b") as checked:
             validator, program = self._start(slot, test, source, said, checked)
             self._wait(validator, program)
-            run, check = program.result(), validator.result()
+            run = program.result()
+            try:
+                check = validator.result()
+            except CommandError as error:
+                attempt = runs.Attempt(run=run, ending=Ending(verdict=None), timing=timing)
+                return Talk(attempt=attempt, said=judge_error(f"the output validator cannot be executed: {error}"))
             run.stdout, run.stderr = b"", _tail(said)
             check.stdout, check.stderr = b"", _tail(checked)
         return self._decide(slot, run, check, timing, validator_first=validator.ended_at < program.ended_at)
