@@ -166,7 +166,10 @@ def _grade(order: Order, *, quiet: bool) -> int:
             grading = run.grade()
         except JailPyError as error:
             watch.close()
-            return 2 if complain(error) and isinstance(error, UsageError | ProblemError) else 1
+            if run.grading:
+                show(run.grading, order.folder)
+            complain(error)
+            return 2 if isinstance(error, UsageError | ProblemError) else 1
     show(grading, order.folder)
     return caught.status or grading.status
 

@@ -127,6 +127,34 @@ def test_a_broken_checker_is_status_1_and_costs_nothing(grade, tmp_path):
     assert [test["score"] for test in fair["tests"]] == [0.0]
 
 
+def test_reports_that_cannot_be_written(grade, sums, tmp_path):
+    """The results are shown all the same, and are in the store."""
+    write(tmp_path, {"a.py": GOOD, "out/report.json/in-the-way": "", "out/report.html/in-the-way": ""})
+    done = grade(sums, "a.py", "--report", "out", "--format", "json,csv,html")
+    assert done.returncode == 2
+    assert done.stdout.splitlines()[1].split()[:2] == ["a.py", "AC"]
+    assert "error: reports could not be written: " in done.stderr
+    assert "report.html: Is a directory" in done.stderr
+    assert (tmp_path / "out" / "submissions.csv").exists()
+
+
+def test_a_problem_that_broke_does_not_cost_the_reports(grade, tmp_path):
+    problem = {
+        "sums/problem.yaml": "name: Sums\nvalidation: custom\n",
+        "sums/data/secret/1.in": "1 2\n",
+        "sums/data/secret/1.ans": "3\n",
+        "sums/output_validators/check.c": "int main(void) { return 42; }\n",
+        "a.py": GOOD,
+    }
+    write(tmp_path, problem)
+    common = ("sums", "a.py", "--report", "out", "--time-limit", "1s")
+    assert grade(*common).returncode == 0
+    before = (tmp_path / "out" / "report.json").read_text()
+    write(tmp_path, {"sums/output_validators/check.c": "int main( {"})
+    done = grade(*common)
+    assert (done.returncode, (tmp_path / "out" / "report.json").read_text()) == (2, before), done.stderr
+
+
 def start(jailpy, tmp_path, *arguments):
     """Start `jailpy grade`; what it leaves when it is killed lies in `tmp_path`."""
     command = [jailpy, "grade", *map(str, arguments)]

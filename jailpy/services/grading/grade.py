@@ -75,7 +75,10 @@ def grade(
 
 
 class Run:
-    """A grading that goes on. `stop` may be called at any time, by a signal handler too."""
+    """A grading that goes on. `stop` may be called at any time, by a signal handler too.
+
+    `grading` is what came of it, also where `grade` then raised an error.
+    """
 
     def __init__(self, order: Order, watch: Watch | None = None) -> None:
         self._order = order
@@ -84,6 +87,7 @@ class Run:
         self._limits = Limits()
         self._stopped = False
         self._started_at = now()
+        self.grading: Grading | None = None
 
     @property
     def is_judging(self) -> bool:
@@ -104,9 +108,11 @@ class Run:
             try:
                 self._judge(store)
             finally:
-                grading = self._grading()
-                reports.write_all(order.folder, grading, order.formats, order.show)
-        return grading
+                if self._session or self._stopped:  # otherwise nothing was begun: older reports stay
+                    self.grading = self._grading()
+                    reports.write_all(order.folder, self.grading, order.formats, order.show)
+        assert self.grading
+        return self.grading
 
     def _judge(self, store: Store) -> None:
         order = self._order

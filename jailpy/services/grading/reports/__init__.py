@@ -50,7 +50,7 @@ def write_all(folder: str, grading: Grading, formats: Iterable[str] = DEFAULT, s
         except OSError as error:
             failed.append(f"{error.filename or folder}: {error.strerror}")
     if failed:
-        raise UsageError(f"reports could not be written: {'; '.join(failed)}")
+        raise UsageError(f"reports could not be written: {'; '.join(dict.fromkeys(failed))}")
     return written
 
 
@@ -63,8 +63,9 @@ def write(path: str, content: bytes) -> str:
         with open(handle, "wb") as file:
             file.write(content)
         os.replace(beside, path)
-    except OSError:
+    except OSError as error:
         if os.path.lexists(beside):
             os.unlink(beside)
+        error.filename = path
         raise
     return path
