@@ -39,7 +39,7 @@ def p99(values):
 
 
 def measure(seconds, compiler="gcc", chosen=None):
-    """Return [(attack, p99 under it in seconds)], the quiet one first."""
+    """Return [(attack, quiet p99 just before it, p99 under it)] in seconds."""
     scene = Scene(PYTHON, compiler)
     attacks = [name for name in programs() if name.startswith("d") and (chosen is None or name in chosen)]
     pipe = subprocess.PIPE
@@ -50,9 +50,10 @@ def measure(seconds, compiler="gcc", chosen=None):
             service.popen([PYTHON, "-ISc", SERVICE], stdin=pipe, stdout=pipe) as running,
         ):
             latencies(running, 0.3)
-            found = [("quiet", p99(latencies(running, seconds)))]
-            found += [(name, p99(under(running, scene, attacker, name, seconds))) for name in attacks]
-            found.append(("quiet again", p99(latencies(running, seconds))))
+            found = [
+                (name, p99(latencies(running, seconds)), p99(under(running, scene, attacker, name, seconds)))
+                for name in attacks
+            ]
             running.kill()
     finally:
         scene.close()

@@ -13,6 +13,6 @@ def test_mixed_runs_side_by_side():
 
 def test_a_neighbour_goes_on_while_a_jail_attacks(need_tool):
     """How long it waits is for the long run on a quiet machine: here it must be answered at all, and within a second."""
-    found = dict(measure(1.0, need_tool("gcc"), chosen=("d01_fork_bomb.py", "d14_output_flood.py")))
-    assert set(found) == {"quiet", "d01_fork_bomb.py", "d14_output_flood.py", "quiet again"}
-    assert max(found.values()) < 1
+    found = measure(1.0, need_tool("gcc"), chosen=("d01_fork_bomb.py", "d14_output_flood.py"))
+    assert [name for name, _, _ in found] == ["d01_fork_bomb.py", "d14_output_flood.py"]
+    assert max(attacked for _, _, attacked in found) < 1
