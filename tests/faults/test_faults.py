@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 
-from tests.core import execute, groups_of, start
+from tests.core import PATIENCE, execute, groups_of, start
 from tests.faults.strike import strike
 
-ROUNDS = 24
+ROUNDS = int(24 / PATIENCE) + 1
 
 
 @pytest.mark.parametrize("pool", [0, 2])
@@ -19,7 +19,7 @@ def test_processes_struck_at_random(pool):
     ends = {what: count for what, count in tally.items() if not what.startswith("depth")}
     assert sum(ends.values()) == ROUNDS
     assert sum(count for what, count in tally.items() if what.startswith("depth")) > ROUNDS // 2, "control: it did strike"
-    assert len(ends) > 1, "control: some strikes had an effect"
+    assert len(ends) > 1 or ROUNDS < 20, "control: some strikes had an effect"
 
 
 def limited(jailpy, limits, *words):
