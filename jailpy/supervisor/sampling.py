@@ -28,6 +28,7 @@ _SHARE = 30  # a look is followed by this many times its own duration of rest: a
 _EACH = "resident anonymous and tmpfs memory, pages counted in each process that has them"
 _DIVIDED = "resident anonymous and tmpfs memory, shared pages divided among their processes"
 _LARGEST = "resident anonymous memory of the largest process"
+_ROUNDED_S = 4 / os.sysconf("SC_CLK_TCK")  # what /proc cuts off of init's and the payload's user and system time at the start
 _FASTEST = 4 << 30  # bytes a second: how fast pages are taken at most, about
 
 
@@ -115,7 +116,7 @@ class Sampler(Accounting):
         super().finish(usage, largest)
         self._largest = largest if largest > self._parked else 0  # execve keeps the peak of what was there before
         total = round(max(0.0, usage.ru_utime + usage.ru_stime - self._base_s), 6)
-        if total >= self._time.seconds()[0]:
+        if total + _ROUNDED_S >= self._time.seconds()[0]:
             user = min(total, usage.ru_utime)
             self._ended = total, user, round(total - user, 6)
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import jailpy
-from tests.core import alive, eventually, token
+from tests.core import PATIENCE, alive, eventually, token
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "no_server_left")
 
@@ -159,6 +159,7 @@ def test_multiprocessing_and_pools(run_script, method):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120 * PATIENCE)
 def test_sixteen_threads():
     with jailpy.Launcher() as launcher:
 

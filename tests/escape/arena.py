@@ -33,7 +33,7 @@ def outside(scene, name, header, kind):
 
 def given_to(header):
     """Return the options of a program's runs. On a slow machine those that end by themselves have more time for it."""
-    patient = {"wall": f"{10 * PATIENCE}s", "cpu": f"{5 * PATIENCE}s"} if PATIENCE != 1 and header.ending == "ok" else {}
+    patient = {"wall": f"{30 * PATIENCE}s", "cpu": f"{15 * PATIENCE}s"} if PATIENCE != 1 and header.ending == "ok" else {}
     return {**patient, **header.options}
 
 

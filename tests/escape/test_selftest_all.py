@@ -38,7 +38,7 @@ def profile(tmp_path):
     """Return the options for the profile strict, with more time on a slow machine."""
     if PATIENCE == 1:
         return []
-    limits = f'wall = "{10 * PATIENCE}s"\ncpu = "{5 * PATIENCE}s"\n'
+    limits = f'wall = "{30 * PATIENCE}s"\ncpu = "{15 * PATIENCE}s"\n'
     (tmp_path / "slow.toml").write_text(f'schema = 1\nname = "slow"\nextends = ["strict"]\n[limits]\n{limits}')
     return ["-p", str(tmp_path / "slow.toml")]
 

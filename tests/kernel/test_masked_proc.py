@@ -135,7 +135,7 @@ def test_real_programs_run_without_proc(masked, need_tool, name):
 
 def test_a_compiler_runs_without_proc(masked, need_tool):
     need_tool("gcc")
-    script = 'echo "int main(){return puts(\\"made\\")<0;}" > a.c && gcc -w -o a a.c && ./a'
+    script = 'printf "#include <stdio.h>\\nint main(){return puts(\\"made\\")<0;}" > a.c && gcc -w -o a a.c && ./a'
     done = execute(masked, "-p", "build", *ACCEPT, "--wall", "30s", "--", "sh", "-c", script)
     assert (done.verdict, done.out) == ("ok", b"made\n"), done.err
 

@@ -220,7 +220,7 @@ def test_tty_job_control_outside(jailpy, terminal, need_tool):
     shown.type(b"fg\n")
     shown.expect(rb"resumed\r\n")
     shown.type(b"\x03")
-    time.sleep(0.5)
+    shown.expect(rb"died of signal 2\r\n")  # JailPy's last word: what is typed before it is the payload's
     shown.type(b"echo status $?; exit\n")
     shown.expect(rb"status 130")
     shown.end()
@@ -232,7 +232,9 @@ def test_tty_gives_the_terminal_back(jailpy, terminal, how):
     script = {"end": "sleep 0.3; exit 1"}.get(how, "sleep 60")
     command = "/nosuch" if how == "not found" else f"sh -c '{script}'"
     shown = terminal(
-        "/bin/sh", "-c", f'echo before; read x; "{jailpy}" exec -q --tty --wall 800ms -- {command}; echo st=$?; read y'
+        "/bin/sh",
+        "-c",
+        f'echo before; read x; "{jailpy}" exec -q --tty --wall {0.8 * PATIENCE}s -- {command}; echo st=$?; read y',
     )
     shown.expect(rb"before")
     before = shown.settings()

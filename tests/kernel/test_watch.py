@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from tests.core import alive, eventually, execute, python, start, token
+from tests.core import KERNEL, PATIENCE, alive, eventually, execute, python, start, token
 from tests.kernel.test_limits import BOMB, BURN, CPU_EATERS, FORK, MEMORY_EATERS, MIB, SURVIVORS, THREADS, limit, ok
 from tests.weaker import ROOT, on_weaker_host
 
@@ -114,8 +114,12 @@ def test_memfds_are_denied_where_nobody_could_count_them(bare, jailpy):
     assert done.status == 1
     (denied,) = done.report["violations"]
     assert (denied["what"], denied["allow_with"]) == ("memfd_create", '[seccomp] allow = ["memfd_create"]')
-    ok(run(bare, "--set", 'seccomp.allow=["memfd_create"]', *python(script)))
-    ok(execute(jailpy, *python(script)))
+    for done in run(bare, "--set", 'seccomp.allow=["memfd_create"]', *python(script)), execute(jailpy, *python(script)):
+        if KERNEL >= (6, 3):
+            ok(done)
+        else:  # the filter lets it through, and the kernel does not know such memfds
+            assert (done.status, done.report["violations"]) == (1, [])
+            assert b"Invalid argument" in done.err
 
 
 def test_memory_peak_of_a_known_allocation(bare):
@@ -208,7 +212,7 @@ def test_the_supervisor_stays_cheap(bare):
 
     sleepers = FORK + "for i in range(20):\n if os.fork()==0: time.sleep({0}); os._exit(0)\ntime.sleep({0})"
     more = cost(*python(sleepers.format(3.2))) - cost(*python(sleepers.format(0.2)))
-    assert more < 3 * 0.15, "3 s of watching 21 processes"
+    assert more < 3 * 0.15 * PATIENCE, "3 s of watching 21 processes"
 
 
 @pytest.mark.root

@@ -10,7 +10,7 @@ import types
 
 import pytest
 
-from tests.core import PYTHON, alive, eventually, groups_of, start, token
+from tests.core import PATIENCE, PYTHON, alive, eventually, groups_of, start, token
 
 pytestmark = pytest.mark.usefixtures("python3")
 SLEEP = "print('x',flush=True); import time; time.sleep({})"
@@ -97,7 +97,7 @@ def test_processes_moved_out(jailpy, tmp_path, script, who):
     assert done.usage["cpu_s"] > (0.6 if script == BURN else 0)
 
 
-@pytest.mark.parametrize("options", [(), ("--wall", "1s")], ids=["ends by itself", "is ended"])
+@pytest.mark.parametrize("options", [(), ("--wall", f"{PATIENCE}s")], ids=["ends by itself", "is ended"])
 def test_groups_removed(jailpy, tmp_path, options):
     done = meddled(jailpy, tmp_path, remove, SLEEP.format(60 if options else 0.5), *options)
     assert (done.verdict, done.status) == (("wall_limit", 124) if options else ("ok", 0))
