@@ -1,0 +1,328 @@
+"""Hostile plugins, each beside an honest one that does the same in measure: the host neither breaks, waits nor believes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+import jailpy
+from jailpy.services.plugins.limits import BrokenError
+from tests.core import PATIENCE, eventually
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+SOURCE = """
+import json, os, sys, threading, time
+from jailpy_plugin import host
+
+runner = host._Host__runner  # a plugin may take its runner apart: it gains what the protocol allows, and no more
+raw = runner._socket
+
+def send(text):
+    raw.sendall(text.encode() if isinstance(text, str) else text)
+
+def result(value, number=None):
+    return json.dumps({"type": "result", "id": runner._current if number is None else number, "value": value}) + "\\n"
+
+def honest():
+    return "honest"
+
+def huge(size):
+    send('{"type":"result","id":%d,"value":"' % runner._current + "x" * size + '"}\\n')
+    honestly()
+
+def honestly():
+    os._exit(0)
+
+def endless():
+    send('{"type":"result","id":%d,"value":"' % runner._current)
+    while True:
+        send("x" * 1000)
+
+def slow():
+    while True:
+        send(" ")
+        time.sleep(0.05)
+
+def deep(depth):
+    send('{"type":"result","id":%d,"value":' % runner._current + "[" * depth + "]" * depth + "}\\n")
+    honestly()
+
+def many(count):
+    send('{"type":"result","id":%d,"value":[' % runner._current + "[]," * count + "[]]}\\n")
+    honestly()
+
+def twice():
+    send(result("first"))
+    return "second"
+
+def later():
+    number = runner._current
+    threading.Timer(0.2, lambda: send(result("late", number))).start()
+    return "in time"
+
+def other(offset):
+    send(result("forged", runner._current + offset))
+    time.sleep(600)
+
+def forged(line):
+    send(line.replace("ID", str(runner._current)) + "\\n")
+    time.sleep(600)
+
+def shut():
+    raw.close()
+    time.sleep(600)
+
+def flood():
+    while True:
+        os.write(1, b"\\x1b[31mflood" * 1000 + b"\\n")
+
+def replace():
+    runner._entries = {"honest": lambda: "replaced"}
+    runner.ask = None
+    return "replaced"
+
+def hang():
+    import signal
+    for number in range(1, 32):
+        if number not in (9, 19):
+            signal.signal(number, signal.SIG_IGN)
+    while True:
+        time.sleep(600)
+
+def pass_descriptors(times):
+    import socket
+    for _ in range(times):
+        socket.send_fds(raw, [b" "], [1] * 10)
+        time.sleep(0.01)
+    return "passed"
+
+def processes():
+    return [name for name in os.listdir("/proc") if name.isdigit()]
+
+def reach(pid):
+    said = []
+    for what in (lambda: os.kill(pid, 0), lambda: open("/plugin/victim/victim.py").read(),
+                 lambda: __import__("socket").socket(), lambda: open("/etc/shadow").read()):
+        try:
+            what()
+            said.append("reached")
+        except OSError as error:
+            said.append(type(error).__name__)
+    return said
+
+def remember(value):
+    for place in ("/tmp", "/work", "/dev/shm"):
+        with open(place + "/note", "w") as file:
+            file.write(value)
+    return remembered()
+
+def remembered():
+    return [place for place in ("/tmp", "/work", "/dev/shm") if os.path.exists(place + "/note")]
+
+def fork():
+    if not os.fork():
+        send(result("from the child"))
+        os._exit(0)
+    time.sleep(0.2)
+    return "from the parent"
+
+def liar(name):
+    class Str(str):
+        def __eq__(self, other): return True
+        def __hash__(self): return 0
+    class Int(int):
+        pass
+    return {"str": Str("x"), "int": Int(1), "bool": True}[name]
+"""
+NAMES = [line[4 : line.index("(")] for line in SOURCE.splitlines() if line.startswith("def ")]
+ASKS = 'wall = "2s"\ncpu = "1s"'
+
+
+@pytest.fixture
+def hostile(make):
+    with jailpy.Plugin(make(SOURCE, *NAMES, name="hostile", asks=ASKS)) as plugin:
+        yield plugin
+
+
+@pytest.fixture
+def victim(make):
+    with jailpy.Plugin(make(SOURCE, *NAMES, name="victim", asks=ASKS)) as plugin:
+        assert plugin.honest() == "honest"
+        yield plugin
+        assert plugin.honest() == "honest"
+        assert plugin.stats()["starts"] == 1
+
+
+def attack(call, *args):
+    begin = time.monotonic()
+    with pytest.raises(jailpy.PluginError) as caught:
+        call(*args)
+    assert time.monotonic() - begin < 5 * PATIENCE
+    return caught.value.reason, str(caught.value)
+
+
+def test_huge_replies(hostile, victim):
+    assert hostile.huge(4_000_000) == "x" * 4_000_000  # within the bound
+    time.sleep(0.2)
+    assert attack(hostile.huge, 5_000_000) == ("protocol", "hostile.huge: its message is over 4194304 bytes")
+    time.sleep(0.5)
+    assert attack(hostile.endless)[1] == "hostile.endless: its message is over 4194304 bytes"
+
+
+def test_a_reply_that_never_ends(hostile, victim):
+    assert attack(hostile.slow)[0] == "wall_limit"
+
+
+def test_deep_replies(hostile, victim):
+    assert hostile.deep(63)
+    time.sleep(0.2)
+    assert attack(hostile.deep, 1000) == ("protocol", "hostile.deep: its message is nested over 64 deep")
+    time.sleep(0.2)
+    assert attack(hostile.deep, 1_000_000)[0] == "protocol"
+
+
+def test_replies_of_many_values(hostile, victim):
+    assert len(hostile.many(90_000)) == 90_001
+    time.sleep(0.2)
+    assert attack(hostile.many, 150_000)[1].endswith("its message holds over 200000 values")
+
+
+def test_two_replies(hostile, victim):
+    assert hostile.twice() == "first"
+    assert eventually(lambda: hostile._worker.channel._pending or not _silent(hostile))
+    assert attack(hostile.honest) == ("protocol", "hostile.honest: it sent a message that nobody asked for")
+    assert hostile.honest() == "honest"
+
+
+def test_a_late_reply(hostile, victim):
+    assert hostile.later() == "in time"
+    assert eventually(lambda: not _silent(hostile))
+    assert attack(hostile.honest)[0] == "protocol"
+
+
+def _silent(plugin):
+    try:
+        plugin._worker.channel.expect_silence()
+    except BrokenError:
+        return False
+    return True
+
+
+def test_replies_to_other_calls(hostile, victim):
+    for offset in (-1, 1, 2**63):
+        assert attack(hostile.other, offset) == ("protocol", "hostile.other: it answered out of turn")
+        time.sleep(0.5)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"type":"ready","protocol":1}',
+        '{"type":"item","id":ID,"value":1}',
+        '{"type":"end","id":ID}',
+        '{"type":"call","id":ID,"entry":"x","args":[],"kwargs":{}}',
+        '{"type":"answer","id":ID,"value":1}',
+        '{"type":"result","id":ID}',
+        '{"type":"result","id":ID,"value":1,"pickle":"gASVBAAAAA=="}',
+        '{"type":"error","id":ID,"kind":{"a":1},"text":"x"}',
+        '{"type":"host","id":1,"call":9999,"name":"x"}',
+        '{"type":"result","id":ID,"value":{"$buffer":{"at":0,"size":1,"format":"bytes"}}}',
+        "[]",
+        "",
+        "\\x00",
+        '{"type":"__class__","id":ID}',
+    ],
+)
+def test_forged_messages(hostile, line):
+    assert attack(hostile.forged, line)[0] == "protocol"
+    assert hostile.forged('{"type":"result","id":ID,"value":"control"}') == "control"
+
+
+def test_a_closed_descriptor(hostile, victim):
+    assert attack(hostile.shut)[0] in ("crashed", "wall_limit")  # init of its jail may hold another copy
+
+
+def test_a_flood_of_logs(hostile, victim):
+    reason, _ = attack(hostile.flood)
+    assert reason in ("crashed", "cpu_limit", "wall_limit")
+    assert len(hostile.logs()) <= 1000
+    assert max(map(len, hostile.logs())) < 10_000
+    assert "\x1b" not in "".join(hostile.logs())
+
+
+def test_a_runner_that_was_taken_apart(hostile, victim):
+    assert hostile.replace() == "replaced"
+    assert hostile.honest() == "replaced"  # its own answers are all that it can change
+    assert victim.honest() == "honest"
+
+
+def test_descriptors_that_it_sends(hostile, victim):
+    assert hostile.honest() == "honest"
+    before = len(os.listdir("/proc/self/fd"))
+    assert hostile.pass_descriptors(20) == "passed"
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_two_plugins_do_not_reach_each_other(hostile, victim):
+    hostile.honest()
+    pid = next(iter(victim._worker.meter._used))
+    os.kill(pid, 0)  # it is there
+    assert str(pid) not in hostile.processes()
+    assert hostile.reach(pid) == ["ProcessLookupError", "FileNotFoundError", "PermissionError", "FileNotFoundError"]
+    assert hostile.remember("x") == ["/tmp", "/work", "/dev/shm"]
+    assert victim.remembered() == []
+
+
+def test_a_child_that_answers(hostile, victim):
+    assert hostile.fork() in ("from the child", "from the parent")
+    time.sleep(0.3)
+    assert attack(hostile.honest)[0] == "protocol"
+
+
+def test_values_are_plain(hostile):
+    with pytest.raises(jailpy.PluginError, match="of type Str is no data"):
+        hostile.liar("str")
+    assert type(hostile.liar("bool")) is bool
+
+
+def test_a_plugin_that_hangs_does_not_hold_up_the_host_s_end(make):
+    folder = make(SOURCE, *NAMES, name="hanging", asks='wall = "1h"')
+    root = os.path.dirname(os.path.dirname(os.path.abspath(jailpy.__file__)))
+    program = f"""
+import sys, threading, time
+import jailpy
+plugin = jailpy.Plugin({str(folder)!r}, grants={{"wall": "1h"}})
+print(plugin.honest(), flush=True)
+threading.Thread(target=plugin.hang, daemon=True).start()
+time.sleep(0.5)
+"""
+    begin = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": root}, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "honest\n")
+    assert time.monotonic() - begin < 15 * PATIENCE
+
+
+def test_a_host_that_is_killed_leaves_nothing(make):
+    folder = make(SOURCE, *NAMES, name="hanging", asks='wall = "1h"')
+    root = os.path.dirname(os.path.dirname(os.path.abspath(jailpy.__file__)))
+    program = f"""
+import jailpy
+plugin = jailpy.Plugin({str(folder)!r}, grants={{"wall": "1h"}})
+plugin.start()
+print(next(iter(plugin._worker.meter._used)), flush=True)
+plugin.hang()
+"""
+    host = subprocess.Popen(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": root}, stdout=subprocess.PIPE, text=True
+    )
+    with host, host.stdout:
+        pid = int(host.stdout.readline())
+        assert os.path.exists(f"/proc/{pid}")
+        host.kill()
+    assert eventually(lambda: not os.path.exists(f"/proc/{pid}"))
