@@ -12,8 +12,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(os.path.dirname(HERE))
 MODES = ("user", "login", "root")
 QUICK = ("bookworm", "trixie")
-# Folders of tests that ask nothing of a kernel, or nothing but what the Python interface's own tests ask.
-APART = ("unit", "property", "vm", "grading")
+# Folders of tests that ask nothing of a kernel, or nothing but what the Python interface's own tests ask; and load, which is of speed.
+APART = ("unit", "property", "vm", "grading", "plugins", "load")
 
 
 @dataclass(frozen=True)

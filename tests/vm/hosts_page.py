@@ -29,8 +29,8 @@ WAYS_IN = """`user` is a delegated scope of the systemd user manager, `login` a 
 """
 SUITE = """## The repository's tests
 
-All that face the kernel (every folder of `tests` but `unit`, `property`, `grading` and `vm`), run in the guests. A skip has a reason that is
-listed in `tests/vm/suite.toml`.
+All that face the kernel (`tests/vm/guests.py` names the folders that do not), run in the guests. A skip has a reason that is listed in
+`tests/vm/suite.toml`.
 """
 SIMULATED = """## Broken on purpose
 
