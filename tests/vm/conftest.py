@@ -95,6 +95,7 @@ def found(request):
     if request.config.getoption("record"):
         with locked(HERE):
             record(request.config.stash[FOUND])
+        request.config.stash[FOUND] = TREE()  # another process may measure it anew meanwhile
 
 
 def record(news):
@@ -105,9 +106,10 @@ def record(news):
             known = json.load(file)
     for name in news:
         news[name]["measured"] = dt.datetime.now(dt.UTC).date().isoformat()
-    with open(RESULTS, "w", encoding="utf-8") as file:
+    with open(f"{RESULTS}.new", "w", encoding="utf-8") as file:
         json.dump(merged(known, news), file, indent=1, sort_keys=True)
         file.write("\n")
+    os.replace(f"{RESULTS}.new", RESULTS)
 
 
 def merged(known, news):
