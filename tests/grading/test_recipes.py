@@ -45,7 +45,7 @@ def test_every_command_of_the_recipes_is_understood():
     for _, arguments in found:
         with grade.make_context("grade", list(arguments)) as context:
             assert context.params["problem"]
-            assert context.params["submissions"] or context.params["each"]
+            assert context.params["submissions"] or context.params["each"] or context.params["verify"]
     with pytest.raises(click.UsageError):
         grade.make_context("grade", ["sums", "a.py", "--no-such-option"])
 
