@@ -149,6 +149,16 @@ def test_a_submission_sees_its_program_and_nothing_of_the_problem(judge_of, sums
     assert str(sums / "0.ans") in control["found"]  # it would find them if they were there
 
 
+def test_the_input_has_no_name(judge_of, sums):
+    """Names of tests say what they try: a program learns none of its own input."""
+    (sums / "0.in").rename(sums / "empty-list.in")
+    (sums / "0.ans").rename(sums / "empty-list.ans")
+    text = "import os\nprint([os.readlink(f'/proc/self/fd/{n}') for n in range(3)], open('/proc/self/mountinfo').read())\n"
+    shown = {test.output.text.split("]")[0] for test in verdict_of(judge_of(sums), "a.py", text).tests}
+    assert shown
+    assert not any("empty" in line or "sums" in line for line in shown)
+
+
 def test_what_one_test_writes_is_gone_for_the_next(judge_of, sums):
     text = "import os\nprint(os.path.exists('left'), os.path.exists('/tmp/left'))\nopen('left', 'w'); open('/tmp/left', 'w')\n"
     found = verdict_of(judge_of(sums), "a.py", text)

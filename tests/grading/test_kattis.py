@@ -122,8 +122,13 @@ def test_arguments_and_files(judge_of, tmp_path):
         "data/secret/1.yaml": "args: [own]\ndescription: has a file\n",
         "data/secret/1.files/word.txt": "hello",
     }
-    found = judge_of(new(tmp_path, files=files)).judge(submission("a.py", spy))
+    judge = judge_of(new(tmp_path, files=files))
+    found = judge.judge(submission("a.py", spy))
     assert (found.verdict, len(found.tests)) == (Verdict.AC, 3), found
+    look = "print(*[line for line in open('/proc/self/mountinfo') if '/work/word.txt' in line])\n"
+    shown = judge_of(judge.problem.folder, all_tests=True).judge(submission("a.py", look))
+    assert "/work/word.txt" in shown.tests[1].output.text
+    assert "secret" not in shown.tests[1].output.text
     legacy = {
         "problem.yaml": "name: x\n",
         ".timelimit": "1",
