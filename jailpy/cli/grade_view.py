@@ -129,6 +129,8 @@ def show(grading: Grading, folder: str) -> None:
         console.width = _WIDE
     console.print(_table(grading))
     for entry in grading.submissions:
+        for text in entry.notes if entry.expected else ():
+            say(f"warning: {short(entry.name, _NAME)}: {text}")
         for text in entry.broken:
             say(f"not as promised: {short(entry.name, _NAME)}: {text}")
     for name in grading.pending[:_LATEST]:

@@ -298,7 +298,7 @@ def test_promises_are_kept_or_named(judge_of, tmp_path):
         "wrong_answer/silent.py: {permitted: [WA]}\n",
     }
     judge = judge_of(new(tmp_path, files=files), all_tests=True)
-    verifying = Verifying(judge, judge.problem)
+    verifying = Verifying(judge, judge.problem, judge.limits)
     found = {example.path: verifying.judge(example.submission).broken for example in examples.load(judge.problem)}
     assert found == {
         "accepted/good.py": (),

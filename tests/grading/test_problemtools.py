@@ -56,7 +56,7 @@ def ours(folder):
     """Judge the package: (verdict among the format's, score where it is accepted) of each submission."""
     problem = Problem.load(folder)
     with Judge(problem, Options(jobs=1)) as judge:
-        verifying = Verifying(judge, problem)
+        verifying = Verifying(judge, problem, judge.limits)
         found = [verifying.judge(example.submission) for example in examples.load(problem)]
     assert {result.name: result.broken for result in found if result.broken} == {}
     return {

@@ -45,6 +45,22 @@ def test_broken_promises_are_named_and_fail(jailpy, tmp_path):
     assert found["accepted/echo.py"]["broken"] == []
 
 
+def test_times_within_the_margins_are_a_warning(jailpy, tmp_path):
+    spend = "import time\nwhile time.process_time() < {}: pass\nprint(input())\n"
+    files = {
+        **PACKAGES["passing"](),
+        ".timelimit": "1",
+        "submissions/accepted/slow.py": spend.format(0.5),
+        "submissions/time_limit_exceeded/nearly.py": spend.format(1.3),
+    }
+    done, _ = verify(jailpy, write(tmp_path / "p", files))
+    assert "warning: accepted/slow.py: took 0.5" in done.stderr
+    assert "warning: time_limit_exceeded/nearly.py: took 1.3" in done.stderr
+    assert "warning: time_limit_exceeded/spin.py" not in done.stderr
+    assert "warning: accepted/echo.py" not in done.stderr
+    assert done.returncode == 0, done.stderr
+
+
 def test_promises_about_tests_are_looked_at_test_by_test(jailpy, tmp_path):
     """A submission that fails the first test in one way and a later one in another, as submissions.yaml says."""
     files = {

@@ -120,11 +120,11 @@ class Run:
         known = store.limits() if order.resume else None
         if known and options.time_limit is None:
             options = replace(options, time_limit=known.cpu_s)  # what was measured then is the limit of all
-        if order.verify and order.problem.format == "2025-09":
-            options = replace(options, all_tests=True)  # its promises are about tests, and not about the first that fails
+        if order.verify:
+            options = _for_examples(options, order.problem)
         judging, self._limits = _judging(order, options)
         if order.verify:
-            judging = Verifying(judging, order.problem)
+            judging = Verifying(judging, order.problem, self._limits)
         try:
             store.keep_limits(self._limits)
             self._session = Session(judging, order.sources, store=store, resume=order.resume, watch=self._watch)
@@ -147,6 +147,13 @@ class Run:
             options=msgspec.to_builtins(self._order.options)
             | ({"workers": self._order.workers} if self._order.workers else {}),
         )
+
+
+def _for_examples(options: Options, problem: Problem) -> Options:
+    """Return options that let runs go on to the format's margin above the time limit, and show every test that matters."""
+    margin = problem.limits.time_limit_to_tle - 1
+    whole = options.all_tests or problem.format == "2025-09"  # its promises are about tests, not about the first that fails
+    return replace(options, rejudge_near=max(options.rejudge_near, margin), all_tests=whole)
 
 
 def _judging(order: Order, options: Options) -> tuple[Judging, Limits]:

@@ -233,7 +233,7 @@ class Session:
         except Exception as error:  # noqa: BLE001 - the others are to be judged all the same, and the report tells of it
             result = SubmissionResult(name=source.name, verdict=Verdict.IE, message=f"{type(error).__name__}: {error}")
         notes = submission.notes if submission else ()
-        result = replace(sound(result), name=source.name, notes=notes, started_at=started, ended_at=now())
+        result = replace(sound(result), name=source.name, notes=(*notes, *result.notes), started_at=started, ended_at=now())
         return _Done(index, result, submission)
 
     def _tell(self, submission: Submission, test: TestResult) -> None:

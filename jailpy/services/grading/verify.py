@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from jailpy.services.grading import examples
+from jailpy.services.grading import examples, results
 from jailpy.services.grading.results import Verdict
 
 TYPE_CHECKING = False
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Verifying:
     """Judges example submissions, and says of each what it promises and does not do. Wraps what judges. Raises ProblemError."""
 
-    def __init__(self, judging: Judging, problem: Problem) -> None:
-        self._judging, self._problem = judging, problem
+    def __init__(self, judging: Judging, problem: Problem, limits: results.Limits) -> None:
+        self._judging, self._problem, self._time = judging, problem, limits.cpu_s
         self._known = {example.path: example for example in examples.load(problem)}
 
     @property
@@ -35,7 +35,20 @@ class Verifying:
     ) -> SubmissionResult:
         """Judge one example, known by the submission's name."""
         example = self._known[submission.name]
-        return compare(self._problem, example, self._judging.judge(example.submission, on_test))
+        result = compare(self._problem, example, self._judging.judge(example.submission, on_test))
+        return msgspec.structs.replace(result, notes=(*result.notes, *self._near(example, result)))
+
+    def _near(self, example: Example, result: SubmissionResult) -> Iterator[str]:
+        """Say where the time limit is nearer to what a submission took than the format's margins allow."""
+        limits = self._problem.limits
+        taken = max((test.cpu_s or 0.0 for test in result.tests if test.exit_code is not None), default=0.0)
+        if self._time is None:
+            return
+        bounds = {promise.bounds for promise in example.promises}
+        if "lower" in bounds and taken * limits.ac_to_time_limit > self._time:
+            yield f"took {taken:.2f} s: the limit of {self._time:g} s is to be {limits.ac_to_time_limit:g} times as much"
+        if "upper" in bounds and self._time < taken < self._time * limits.time_limit_to_tle:
+            yield f"took {taken:.2f} s: that is to be {limits.time_limit_to_tle:g} times the limit of {self._time:g} s"
 
     def close(self) -> None:
         """Close what judges."""
