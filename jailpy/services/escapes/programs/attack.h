@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static inline void out(const char *name, const char *detail) { dprintf(1, "out %s: %s\n", name, detail); }
