@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 _NAMES = {
     "Buffer": "jailpy.services.plugins.buffers",
     "CompletedRun": "jailpy.client.result",
+    "Filter": "jailpy.services.plugins.filter",
     "HostFunction": "jailpy.services.plugins.hosts",
     "JailExecutor": "jailpy.client.executor",
     "Launcher": "jailpy.client.launcher",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from jailpy.errors import RefusalError as RefusalError
     from jailpy.errors import UsageError as UsageError
     from jailpy.services.plugins.buffers import Buffer as Buffer
+    from jailpy.services.plugins.filter import Filter as Filter
     from jailpy.services.plugins.hosts import HostFunction as HostFunction
     from jailpy.services.plugins.plugin import Plugin as Plugin
 else:

@@ -158,7 +158,7 @@ def test_the_command(jailpy, write, tmp_path):
     assert "  calls the host's function lookup\n" in out
     assert "It does not get:\n  environment: LANG\n" in out
     status, _, err = run("show", wrong)
-    assert (status, err.count("\n")) == (1, 14)
+    assert (status, err.count("\n")) == (1, 13)
     later = write(RIGHT.replace('"lookup"', '"lookup", "send"').replace("1.0", "1.1"), "later")
     assert run("diff", right, later) == (1, "titles 1.1 asks, on top of titles 1.0, to:\n  call the host's function send\n", "")
     assert run("diff", right, right)[0] == 0

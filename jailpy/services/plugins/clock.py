@@ -22,6 +22,7 @@ class Meter:
     def __init__(self, pid: int) -> None:
         self._used = {pid: 0.0}
         self._lists = _lists(pid)
+        self._look()
 
     def start(self) -> dict[int, float]:
         """Return what each known process has used."""
@@ -31,11 +32,15 @@ class Meter:
 
     def since(self, base: dict[int, float]) -> float:
         """Return what all have used since."""
+        self._look()
+        self.start()
+        return sum(used - base.get(pid, 0.0) for pid, used in self._used.items())
+
+    def _look(self) -> None:
+        """Learn of processes that are new."""
         for path in self._lists:
             for pid in _pids(path):
                 self._used.setdefault(pid, 0.0)
-        self.start()
-        return sum(used - base.get(pid, 0.0) for pid, used in self._used.items())
 
 
 class Clock:
@@ -70,14 +75,17 @@ def _used(pid: int, last: float) -> float:
 
 
 def _lists(pid: int) -> list[str]:
-    """Return the lists of processes of the cgroup that JailPy made for a worker."""
-    try:
-        with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
-            paths = {line.rstrip("\n").split(":", 2)[2] for line in file if "/jailpy-" in line}
-    except OSError:
-        return []
-    found = (f"{top}{path}/cgroup.procs" for top in _HIERARCHIES for path in paths)
+    """Return the lists of processes of the cgroups that a worker is in and this program is not: those made for it."""
+    found = (f"{top}{path}/cgroup.procs" for top in _HIERARCHIES for path in _groups(str(pid)) - _groups("self"))
     return [path for path in found if os.access(path, os.R_OK)]
+
+
+def _groups(process: str) -> set[str]:
+    try:
+        with open(f"/proc/{process}/cgroup", encoding="utf-8") as file:
+            return {line.rstrip("\n").split(":", 2)[2] for line in file}
+    except OSError:  # it has just ended
+        return set()
 
 
 def _pids(path: str) -> list[int]:

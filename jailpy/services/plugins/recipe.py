@@ -12,11 +12,11 @@ import msgspec
 from jailpy.client.python import PRESET, calling_interpreter, has_own_prefixes
 from jailpy.errors import ManifestError
 from jailpy.services.plugins import inside
+from jailpy.services.plugins.limits import Bounds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jailpy.services.plugins.access import Access
-    from jailpy.services.plugins.limits import Bounds
     from jailpy.services.plugins.manifest import Manifest
 
 _PLACE = "/plugin"
@@ -27,8 +27,8 @@ VARIABLE = "JAILPY_FD"
 class Recipe:
     """The command and options of a plugin's run; each worker adds the number of its descriptor."""
 
-    def __init__(self, manifest: Manifest, access: Access, profile: Any, bounds: Bounds) -> None:
-        self.manifest, self.bounds = manifest, bounds
+    def __init__(self, manifest: Manifest, access: Access, profile: Any, bounds: Bounds | None) -> None:
+        self.manifest, self.bounds = manifest, bounds or Bounds()
         name = os.path.basename(manifest.folder)
         if ":" in manifest.folder or not name:
             raise ManifestError(f"{manifest.folder}: a plugin's folder needs a name, and no colon in its path")
