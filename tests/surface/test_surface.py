@@ -15,7 +15,7 @@ from tests.core import PYTHON
 from tests.surface import __main__ as generator
 from tests.surface import surface
 from tests.unit.seccomp import bpf
-from tests.unit.seccomp.test_filter import expected
+from tests.unit.seccomp.test_filter import expected, matching
 
 ROOT = os.path.dirname(os.path.dirname(surface.HERE))
 MACHINE = os.uname().machine
@@ -193,3 +193,38 @@ def test_the_figures_of_other_documents_are_those_of_the_page():
 def open_text(name):
     with open(f"{ROOT}/{name}", encoding="utf-8") as file:
         return file.read()
+
+
+def argument_calls(policy):
+    """Return calls that fit each condition of a policy, and calls that miss it by one bit; all else is -1."""
+    found = []
+    for decision in policy.decisions:
+        for tests in decision.alternatives:
+            fitting = matching(tests, 0xFFFFFFFFFFFFFFFF)
+            altered = [
+                [arg ^ (mask & -mask) if at == argument else arg for at, arg in enumerate(fitting)]
+                for argument, mask, _ in tests
+            ]
+            found += [(decision.name, decision.number, args) for args in ([fitting, *altered] if tests else [])]
+    return found
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_every_condition_is_met_and_missed_in_the_live_jail(launcher, part):
+    policy = seccomp_filter.policy(["@default"], [], arch=MACHINE, rw=False)
+    calls = argument_calls(policy)[part::4]
+    assert len(calls) > 60
+    signed = [
+        [at, number, [arg - (1 << 64) if arg >> 63 else arg for arg in args]] for at, (_, number, args) in enumerate(calls)
+    ]
+    done = launcher.run([PYTHON, "-I", "-c", CALLER, json.dumps(signed)], text=True, wall="30s", cpu="20s")
+    assert done.verdict == "ok", done.stderr
+    met = dict(json.loads(done.stdout))
+    wanted = [expected(policy, number, args) for _, number, args in calls]
+    denied = [at for at, answer in enumerate(wanted) if answer == bpf.NOTIFY]
+    assert {met[at] for at in denied} == {"EPERM"}
+    assert done.report()["violation_count"] == len(denied), "exactly these were denied"
+    assert {violation["what"] for violation in done.violations} == {calls[at][0] for at in denied}
+    fixed = {at: errno.errorcode[answer & 0xFFFF] for at, answer in enumerate(wanted) if answer & 0xFFFF0000 == bpf.ERRNO}
+    assert {at: met[at] for at in fixed} == fixed
+    assert {met[at] for at, answer in enumerate(wanted) if answer == bpf.ALLOW} & {"EBADF", "EFAULT", "EINVAL", "ok"}, "control"
