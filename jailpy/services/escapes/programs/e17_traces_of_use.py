@@ -5,6 +5,7 @@
 # violations = ["mincore", "cachestat"]
 # control = "outside"
 # [unproven]
+# RWF_NOWAIT = "a filesystem without it"
 # cachestat = "from Linux 6.5"
 # inotify = "where the caller has used up its instances"
 """Asks which pages of a shared file are in memory, throws them out, and watches for accesses."""
@@ -41,5 +42,11 @@ def evicted():
     return "pages thrown out of memory"
 
 
+def at_once():
+    return f"{os.preadv(number, [bytearray(64)], 0, os.RWF_NOWAIT)} bytes were in memory"
+
+
 attempt("eviction", evicted)
+os.pread(number, 64, 0)
+attempt("RWF_NOWAIT", at_once)
 attempt("inotify", lambda: f"descriptor {call('inotify_init1', 0)}")
