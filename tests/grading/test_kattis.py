@@ -398,6 +398,10 @@ keywords: [b]
         ({"problem.yaml": "problem_format_version: 1999\n", **ONE}, "problem.yaml:1: problem_format_version: expected one of"),
         ({"problem.yaml": NEW + "type: interactive\n", **ONE}, "output_validator:1: is missing"),
         ({"problem.yaml": NEW + "type: submit-answer\n", **ONE}, "problem.yaml:1: type: submit-answer"),
+        (
+            {"problem.yaml": NEW, **ONE, "data/secret/test_group.yaml": "static_validation_score: 5\n"},
+            "data/secret/test_group.yaml:1: static_validation_score: static validators",
+        ),
         ({"problem.yaml": "validation: custom\n", **ONE}, "output_validators:1: is missing"),
         (
             {"problem.yaml": "validation: custom score\n", "output_validators/a.py": "", **ONE},

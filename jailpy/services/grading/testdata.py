@@ -85,6 +85,10 @@ class _Reader:
         taken = Inherited(
             args=given.take("args", settings.words, ()), flags=given.take("output_validator_args", settings.words, ())
         )
+        if given.has("static_validation_score"):
+            given.problem(
+                "static_validation_score: static validators cannot be run here", given.line("static_validation_score")
+            )
         given.skip("static_validation_score", "static_validator_args", *_VISUAL)
         given.refuse_rest()
         tests, groups = self._new_members(name, kind, taken)
