@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import threading
 import time
+from subprocess import PIPE
 
 import msgspec
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from jailpy.services.languages.build import Program
 
 _LAST_WORDS = 64 << 10
+_CHUNK = 64 << 10
 _USAGE = ("cpu_s", "wall_s", "memory_peak_bytes")
 _NEVER_STARTED: dict[str, Any] = {
     "verdict": "cancelled",
@@ -48,22 +51,21 @@ class Talk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Side:
-    """One of the two, with the time of its end."""
+    """One of the two: its run, and when its output ended."""
 
     def __init__(self, running: Running) -> None:
         self._running = running
-        self.ended_at = 0.0
+        self.spoke_until = math.inf
         self.killed = False
         self.done: CompletedRun | None = None
         self.error: Exception | None = None
 
     def wait(self) -> None:
-        """Wait for the end, and note its time; an error is kept for `result`."""
+        """Wait for the end; an error is kept for `result`."""
         try:
             self.done = self._running.wait()
         except Exception as error:  # noqa: BLE001 - raised where the result is wanted
             self.error = error
-        self.ended_at = time.monotonic()
 
     def result(self) -> CompletedRun:
         """Return the run. Raises what waiting raised, but where it was killed before it had started."""
@@ -78,6 +80,19 @@ class _Side:
         """Kill it where it goes on."""
         self.killed = True
         self._running.kill()
+
+    def tell(self, other: _Side) -> None:
+        """Hand on what this one says, chunk by chunk, until it ends or the other one listens no more.
+
+        Only then does the other one see the end: so what ends because of that has ended later, whatever the machine is doing.
+        """
+        source, target = self._running.stdout, other._running.stdin
+        assert source
+        assert target
+        with source, contextlib.suppress(BrokenPipeError), target:
+            while chunk := source.read(_CHUNK):
+                _write(target, chunk)
+            self.spoke_until = time.monotonic()
 
 
 class Conversation:
@@ -100,27 +115,19 @@ class Conversation:
                 return Talk(attempt=attempt, said=judge_error(f"the output validator cannot be executed: {error}"))
             run.stdout, run.stderr = b"", _tail(said)
             check.stdout, check.stderr = b"", _tail(checked)
-        return self._decide(slot, run, check, timing, validator_first=validator.ended_at < program.ended_at)
+        first = run.verdict == "cancelled" or validator.spoke_until < program.spoke_until
+        return self._decide(slot, run, check, timing, validator_first=first)
 
     def _start(self, slot: Slot, test: Test, source: str, said: IO[bytes], checked: IO[bytes]) -> tuple[_Side, _Side]:
-        """Start both on the ends of two pipes, and keep none of these ends."""
-        with contextlib.ExitStack() as ends:
-            (from_validator, to_program), (from_program, to_validator) = _pipe(ends), _pipe(ends)
-            validator = slot.checks.popen(
-                self._validator.command(test),
-                stdin=from_program,
-                stdout=to_program,
-                stderr=checked,
-                **self._validator.options(slot, test, source),
-            )
+        """Start both."""
+        options = self._validator.options(slot, test, source)
+        validator = slot.checks.popen(self._validator.command(test), stdin=PIPE, stdout=PIPE, stderr=checked, **options)
+        try:
             options = runs.options(self._program, test, self._limits, self._near)
-            try:
-                program = slot.runs.popen(
-                    self._program.command(test.args), stdin=from_validator, stdout=to_validator, stderr=said, **options
-                )
-            except BaseException:
-                validator.kill()
-                raise
+            program = slot.runs.popen(self._program.command(test.args), stdin=PIPE, stdout=PIPE, stderr=said, **options)
+        except BaseException:
+            validator.kill()
+            raise
         return _Side(validator), _Side(program)
 
     def _wait(self, validator: _Side, program: _Side) -> None:
@@ -131,14 +138,20 @@ class Conversation:
             if validator.error or (validator.done and validator.done.returncode != 42):
                 program.kill()
 
-        thread = threading.Thread(target=watch)
-        thread.start()
+        threads = [
+            threading.Thread(target=watch),
+            threading.Thread(target=validator.tell, args=(program,)),
+            threading.Thread(target=program.tell, args=(validator,)),
+        ]
+        for thread in threads:
+            thread.start()
         try:
             program.wait()
         finally:
             if program.error:
                 validator.kill()
-            thread.join()
+            for thread in threads:
+                thread.join()
 
     def _decide(self, slot: Slot, run: CompletedRun, check: CompletedRun, timing: Timing, *, validator_first: bool) -> Talk:
         """Say who is to blame: a validator that rejected or failed first, a program that failed, else the validator decides."""
@@ -165,12 +178,10 @@ def _broke_its_pipe(check: CompletedRun) -> bool:
     return check.returncode == -signal.SIGPIPE
 
 
-def _pipe(ends: contextlib.ExitStack) -> tuple[int, int]:
-    """Make a pipe that is closed with `ends`: the reading end, the writing end."""
-    pair = os.pipe2(os.O_CLOEXEC)
-    for end in pair:
-        ends.callback(os.close, end)
-    return pair
+def _write(target: IO[bytes], chunk: bytes) -> None:
+    rest = memoryview(chunk)
+    while rest:
+        rest = rest[target.write(rest) :]
 
 
 def _tail(file: IO[bytes]) -> bytes:
