@@ -16,7 +16,21 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import accuracy, alive, goals, grading, inside, mounts, past_runs, processor, scripts, start, steps, throughput
+from benchmarks import (
+    accuracy,
+    alive,
+    goals,
+    grading,
+    inside,
+    mounts,
+    past_runs,
+    plugins,
+    processor,
+    scripts,
+    start,
+    steps,
+    throughput,
+)
 from benchmarks.common import FailedError, UnavailableError
 from benchmarks.stage import QUICK, Amounts, Stage
 
@@ -31,6 +45,7 @@ ROWS = {
     "alive": alive,
     "scripts": scripts,
     "grading": grading,
+    "plugins": plugins,
     "mounts": mounts,
     "past_runs": past_runs,
     "accuracy": accuracy,

@@ -6,7 +6,7 @@ import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import grading, scripts
+from benchmarks import grading, plugins, scripts
 from benchmarks.contestants import BUBBLEWRAP, COLD, FIREJAIL, PLAIN, POOLED, PYTHON, SANDLOCK, WARM
 
 if TYPE_CHECKING:
@@ -103,6 +103,14 @@ def _idle(record: Mapping[str, Any]) -> float | None:
     return float(found["pss_mb"]) if found else None
 
 
+def _plugin(name: str, factor: float = 1.0) -> Callable[[Mapping[str, Any]], float | None]:
+    def figure(record: Mapping[str, Any]) -> float | None:
+        found = row(record, "plugins", name)
+        return found["p50"] * factor if found else None
+
+    return figure
+
+
 def _ends(record: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     """Return the look at each launcher when a tenth of the runs was over, and the last look; nothing unless runs were many."""
     found = record.get("past_runs") or {"runs": 0, "rows": []}
@@ -162,6 +170,12 @@ GOALS = (
     Goal("grading", "Python submissions, judged / run by the same threads", AT_MOST, 1.3, "x", _over_bare),
     Goal("grading", "C submissions, 2 at a time", AT_LEAST, 300.0, "runs/s", _graded(grading.C, "runs_per_s")),
     Goal("grading", "grading beside the jailed run", AT_MOST, 5.0, "ms", _graded(grading.PYTHON, "beside_ms")),
+    Goal("plugins", plugins.CALL, AT_MOST, 150.0, "us", _plugin(plugins.CALL, 1000.0)),
+    Goal("plugins", plugins.BUFFER, AT_MOST, 20.0, "ms", _plugin(plugins.BUFFER)),
+    Goal("plugins", plugins.BYTES, AT_MOST, 20.0, "ms", _plugin(plugins.BYTES)),
+    Goal("plugins", plugins.START, AT_MOST, 50.0, "ms", _plugin(plugins.START)),
+    Goal("plugins", plugins.SPARE, AT_MOST, 50.0, "ms", _plugin(plugins.SPARE)),
+    Goal("plugins", plugins.FRESH, AT_MOST, 5.0, "ms", _plugin(plugins.FRESH)),
     Goal("alive", "memory of an idle jail in a pool (PSS)", AT_MOST, 2.0, "MB", _idle),
     Goal(
         "past_runs",

@@ -39,6 +39,9 @@ class Amounts:
     past_runs: int = 2000
     accuracy: int = 5
     submissions: int = 400
+    plugin_calls: int = 10_000
+    plugin_starts: int = 30
+    plugins: int = 50
 
 
 QUICK = Amounts(
@@ -55,6 +58,9 @@ QUICK = Amounts(
     past_runs=500,
     accuracy=1,
     submissions=8,
+    plugin_calls=500,
+    plugin_starts=4,
+    plugins=5,
 )
 
 

@@ -119,6 +119,15 @@ def script(part: Mapping[str, Any]) -> Grid:
     return Grid("Start of a Python script, ms, p50 (p90)", ("", *(row["name"] for row in part["rows"])), rows)
 
 
+def plugin(part: Mapping[str, Any]) -> Grid:
+    """Make the table of plugins."""
+    rows = [(row["name"], f"{row['p50']:.2f}", f"{row['p90']:.2f}", "") for row in part["rows"]]
+    alive = part["alive"]
+    started = f"{alive['count']} alive at once, started in {alive['seconds']:.1f} s"
+    rows.append((started, "", "", _mb(alive["pss_mb"])))
+    return Grid("Plugins, ms", ("", "p50", "p90", "memory of one, MB (PSS)"), rows)
+
+
 def mounts(part: Mapping[str, Any]) -> Grid:
     """Make the table of starts by the number of mounts."""
     names = list(part["points"][0]["p50"]) if part["points"] else []
@@ -208,6 +217,7 @@ PARTS: dict[str, tuple[Callable[[Mapping[str, Any]], Grid], ...]] = {
     "alive": (alive,),
     "scripts": (script,),
     "grading": (grading,),
+    "plugins": (plugin,),
     "mounts": (mounts,),
     "past_runs": (past_runs,),
     "accuracy": (accuracy,),
