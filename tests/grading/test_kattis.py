@@ -261,6 +261,7 @@ TALK = PACKAGES["interactive"]
         ("print(int(input()) + 1, flush=True)\n", "WA"),
         ("print('x' * 10, flush=True)\nwhile True: pass\n", "WA"),
         ("input()\nraise SystemExit(3)\n", "RTE"),
+        ("input()\nwhile True: pass\n", "TLE"),
         ("x = bytearray(1 << 30)\n", "MLE"),
         ("import os\nos.close(1)\nimport time\ntime.sleep(60)\n", "ITLE"),
         ("print('9' * (1 << 22), flush=True)\n", "WA"),
