@@ -1,0 +1,1 @@
+"""Modules that adapters run in jails, as plugins."""
