@@ -39,3 +39,13 @@ def test_numpy_arrays(make):
         with pytest.raises(TypeError, match="only arrays of numbers"):
             plugin.describe(numpy.array([object()]))
         assert plugin.describe(jailpy.Buffer(numpy.ones(10**7)))[3] == 10**7
+
+
+def test_arrow_tables(make):
+    arrow = pytest.importorskip("pyarrow")
+    source = """
+    def describe(table):
+        return [type(table).__name__, table.column_names, table.column("a").to_pylist()]
+    """
+    with jailpy.Plugin(make(source, "describe", asks='memory = "256M"')) as plugin:
+        assert plugin.describe(arrow.table({"a": [1, None, 3]})) == ["Table", ["a"], [1, None, 3]]

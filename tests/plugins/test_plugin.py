@@ -339,6 +339,15 @@ def test_an_idle_worker_is_given_up(sample):
     assert (plugin.bump(), plugin.stats()["evicted"]) == (1, 1)
 
 
+def test_a_plugin_that_is_dropped_ends(make):
+    plugin = jailpy.Plugin(make("def run(): return 1", "run"), spares=1)
+    assert plugin.run() == 1
+    pid = next(iter(plugin._worker.meter._used))
+    assert os.path.exists(f"/proc/{pid}")
+    del plugin
+    assert eventually(lambda: not os.path.exists(f"/proc/{pid}"))
+
+
 def test_a_forked_child_has_a_worker_of_its_own(sample):
     plugin = sample()
     assert plugin.bump() == 1

@@ -321,6 +321,13 @@ class Plugin:
         """Close it."""
         self.close()
 
+    def __del__(self) -> None:
+        """End the worker of a plugin that nobody can call any more."""
+        if self.__dict__.get("_worker"):
+            self._worker.drop()  # type: ignore[union-attr]
+        if "_supply" in self.__dict__:
+            self._supply.close()
+
     def disown(self) -> None:
         """In a forked child: leave the parent's worker alone, and start one when it is needed."""
         if self._worker:
