@@ -1,4 +1,4 @@
 # expect: MLE
 amount, _ = map(int, input().split())
-table = [[0] * 50_000 for _ in range(50_000)]
+table = [b"\1" * 100_000_000 for _ in range(50)]
 print(len(table))
