@@ -46,7 +46,7 @@ def measure(stage: Stage) -> dict[str, Any]:
 
 def crowd(call: Mapping[str, Any], count: int) -> dict[str, float | None]:
     """Start so many, wait until each has written, measure, kill them. Memory is None where it may not be read."""
-    before = processes.total_pss()
+    before, others = processes.total_pss(), len(processes.family(os.getpid()))
     begin = time.perf_counter()
     jails = [_start(call) for _ in range(count)]
     try:
@@ -54,7 +54,7 @@ def crowd(call: Mapping[str, Any], count: int) -> dict[str, float | None]:
             if jail.stdout.read(1) != b"\n":
                 raise FailedError("a jail ended before it wrote anything")
         seconds = time.perf_counter() - begin
-        started = len(processes.family(os.getpid())) - 1
+        started = len(processes.family(os.getpid())) - others
         return {
             "seconds": round(seconds, 3),
             "pss_mb": _memory(before, count),

@@ -98,6 +98,8 @@ class Live(View):
         self._draw()
 
     def close(self) -> None:
+        self._drawn = 0.0
+        self._draw()
         self._live.stop()
 
     def _draw(self) -> None:

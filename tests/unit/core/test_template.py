@@ -46,9 +46,11 @@ def test_it_has_let_go_of_the_run_when_it_answers(monkeypatch, error):
 def test_numbers_that_its_programs_do_not_name_are_refused():
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     under_test = template.Template(theirs, (0, 0))
-    first = theirs.fileno() + 1
-    under_test._see_numbers([first, first + 1, first + 2])
-    for held in ([first + 1], [first, first + 2], [first, first]):
+    first, second, third = lowest = [os.dup(theirs.fileno()) for _ in range(3)]
+    for number in lowest:
+        os.close(number)
+    under_test._see_numbers(lowest)
+    for held in ([second], [first, third], [first, first]):
         with pytest.raises(OSError, match="bad state"):
             under_test._see_numbers(held)
     ours.close()
