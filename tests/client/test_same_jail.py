@@ -5,11 +5,11 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
 import jailpy
+from tests.client.test_pool import filled
 from tests.core import PYTHON, eventually
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -86,7 +86,7 @@ def test_cold_and_pooled_payloads_look_the_same_to_the_kernel():
     with jailpy.Launcher(pool=2) as launcher:
         launcher.run(["/usr/bin/true"], check=True)
         for _ in range(3):
-            time.sleep(0.2)
+            filled(launcher)
             second = warm(launcher, "a")
             for name, seen in first.items():
                 assert second[name] == seen, name
@@ -144,14 +144,15 @@ def test_namespaces_are_of_the_same_kinds_and_owners():
     assert {kind for kind, (shared, _) in first.items() if shared} == {"time"}
     assert {owner for kind, (_, owner) in first.items() if kind not in ("time", "user")} == {"the jail's"}
     with jailpy.Launcher(pool=1) as launcher:
-        for word in ("71.2", "71.3"):
+        for word, from_pool in (("71.2", False), ("71.3", True)):
+            before = launcher.stats()["pooled"]
             with launcher.popen(["/usr/bin/sleep", word]) as running:
                 assert seen_from_outside(word) == first
                 running.terminate()
                 running.wait()
+            assert launcher.stats()["pooled"] - before == from_pool
             launcher.run(["/usr/bin/true"], check=True)
-            time.sleep(0.3)
-        assert launcher.stats()["pooled"] == 1
+            filled(launcher, 1)
 
 
 def test_a_script_of_a_warm_interpreter_looks_the_same_to_the_kernel(launcher, tmp_path):
