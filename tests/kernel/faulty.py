@@ -17,7 +17,7 @@ import sys
 from jailpy import api, child
 from jailpy.errors import JailPyError
 from jailpy.kernel import landlock as kernel_landlock
-from jailpy.launcher import cgroups, clone, sources
+from jailpy.launcher import cgroups, clone, scope, sources
 from jailpy.profile.overrides import parse_set
 from jailpy.steps import cgroups as cgroup_steps
 from jailpy.steps import mounts, process
@@ -130,6 +130,10 @@ def break_step(patches, target, fault):
         patches.set(cgroups.RunCgroups, "limit", when(cgroups.RunCgroups.limit))
     elif isinstance(target, cgroup_steps.EnterLeaf):
         patches.set(cgroups.RunCgroups, "enter_leaf", raising)
+    elif isinstance(target, cgroup_steps.EnterScope):
+        patches.set(scope, "enter", raising)
+    elif isinstance(target, cgroup_steps.EnableControllers):
+        patches.set(cgroups, "enable", raising)
     elif isinstance(target, mounts.MapSource):
         original = sources.open_mapped
         patches.set(sources, "open_mapped", lambda step: raising() if step is target else original(step))
