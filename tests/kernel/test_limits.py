@@ -106,7 +106,7 @@ def test_idle_ends_silence(jailpy):
     "busy", ["import time\nfor i in range(40): print(i,flush=True); time.sleep(0.1)", BURN.format(4)], ids=["output", "cpu"]
 )
 def test_idle_leaves_the_busy_alone(jailpy, busy):
-    ok(execute(jailpy, "--idle", "2s", "--cpus", "2", *python(busy)))
+    ok(execute(jailpy, "--idle", "2s", "--wall", "60s", "--cpus", "2", *python(busy)))
 
 
 MEMORY_EATERS = {

@@ -9,9 +9,17 @@ import pytest
 
 from benchmarks import accuracy, alive, calls, contestants, payloads, processes, processor, remote, tables, throughput
 from benchmarks.common import FailedError, UnavailableError
+from jailpy.client import launcher
 
 TRUE = {"way": "subprocess", "commands": [["/usr/bin/true"]]}
 FALSE = {"way": "subprocess", "commands": [["/usr/bin/false"]]}
+
+
+@pytest.fixture(autouse=True)
+def alone():
+    """End the launcher that other tests of this process share: what is below this process is measured here."""
+    while launcher._shared:
+        launcher._shared.pop().close()
 
 
 @pytest.fixture
@@ -83,8 +91,8 @@ def made_up(monkeypatch):
     monkeypatch.setattr(jailpy, "Launcher", Launcher)
     monkeypatch.setattr(calls, "_launchers", {})
     yield
-    for launcher in calls._launchers.values():
-        launcher.close()
+    for made in calls._launchers.values():
+        made.close()
 
 
 def test_a_pool_and_a_warm_python_are_used_where_they_are(made_up):
