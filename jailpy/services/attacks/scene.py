@@ -12,10 +12,10 @@ import shutil
 import subprocess
 import tempfile
 
-from jailpy.errors import InternalError
 from jailpy.host import probe
 from jailpy.kernel import process
 from jailpy.services.attacks import PROGRAM
+from jailpy.services.decoy import Decoy
 
 SHOWN = "/selftest/shown"
 _NEEDS = "import ctypes, errno, glob, json, resource, shutil, signal, socket"
@@ -42,7 +42,7 @@ class Scene:
         self.folder = tempfile.mkdtemp(prefix="jailpy-selftest-")
         self.shown = self._file("shown")
         self.canary = self._file("canary")
-        self._decoy: subprocess.Popen[bytes] | None = None
+        self._decoy: Decoy | None = None
         self._facts: dict[str, object] = {"token": self.token, "hostname": os.uname().nodename}
 
     def _file(self, name: str) -> str:
@@ -57,14 +57,8 @@ class Scene:
 
     def start_decoy(self) -> None:
         """Start the process that attacks look for. Raises InternalError where it does not come up."""
-        command = self.command({"decoy": True, "scene": {"token": self.token}})
-        pipe = subprocess.PIPE
-        self._decoy = subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True)  # Ctrl-C is not for it
-        assert self._decoy.stdout is not None
-        line = self._decoy.stdout.readline()
-        if not line:
-            raise InternalError("selftest: the process that attacks look for did not start")
-        self._facts.update(json.loads(line))
+        self._decoy = Decoy(self.command({"decoy": True, "scene": {"token": self.token}}))
+        self._facts.update(json.loads(self._decoy.line))
 
     def open_to_all(self) -> None:
         """Let every account reach the files: what then refuses them in a jail without namespaces is the jail."""
@@ -96,11 +90,7 @@ class Scene:
     def close(self) -> None:
         """End the decoy and remove the files."""
         if self._decoy:
-            assert self._decoy.stdin is not None
-            assert self._decoy.stdout is not None
-            self._decoy.stdin.close()
-            self._decoy.wait()
-            self._decoy.stdout.close()
+            self._decoy.close()
             self._decoy = None
         shutil.rmtree(self.folder)
 

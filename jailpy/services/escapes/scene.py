@@ -9,8 +9,8 @@ import socket
 import subprocess
 import tempfile
 
-from jailpy.errors import InternalError
 from jailpy.layers import seccomp_filter, syscall_table
+from jailpy.services.decoy import Decoy
 from jailpy.services.escapes.header import PROGRAMS
 
 SHOWN = "/work/escape"
@@ -38,7 +38,7 @@ class Scene:
         self.canary = self._write(self.top, "canary", self.word)
         self._build(compiler)
         self._listen()
-        self._decoy()
+        self.decoy = Decoy([python, "-ISc", _DECOY, f"decoy-{self.word[::-1]}"], self.environment())
         self._write(self.folder, "facts", "".join(f"{key} {value}\n" for key, value in self._facts().items()))
 
     def _write(self, folder: str, name: str, text: str) -> str:
@@ -78,15 +78,6 @@ class Scene:
         self.inherited = os.open(self.top, os.O_RDONLY | os.O_DIRECTORY)
         os.set_inheritable(self.inherited, True)
 
-    def _decoy(self) -> None:
-        """Start the process that programs look for; its command line says so, and its environment has the secret."""
-        pipe = subprocess.PIPE
-        command = [self.python, "-ISc", _DECOY, f"decoy-{self.word[::-1]}"]
-        self.decoy = subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True, env=self.environment())
-        assert self.decoy.stdout is not None
-        if not self.decoy.stdout.readline():
-            raise InternalError("selftest: the process that programs look for did not start")
-
     def _facts(self) -> dict[str, object]:
         policy = seccomp_filter.policy(["@default"], [])
         allowed = " ".join(str(decision.number) for decision in policy.decisions if not decision.errno)
@@ -122,11 +113,7 @@ class Scene:
 
     def close(self) -> None:
         """End the decoy, and remove the folder with all that is in it."""
-        assert self.decoy.stdin is not None
-        assert self.decoy.stdout is not None
-        self.decoy.stdin.close()
-        self.decoy.wait()
-        self.decoy.stdout.close()
+        self.decoy.close()
         for sock in self.sockets:
             sock.close()
         os.close(self.inherited)
