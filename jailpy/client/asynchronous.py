@@ -19,7 +19,37 @@ if TYPE_CHECKING:
     from jailpy.client.running import Running
 
 MOST = 256  # runs at a time, of all loops: the rest waits its turn. Not the loop's default pool: a run may last long.
-_threads = [Threads(MOST)]
+
+
+class Background:
+    """Threads, at most `most`, that do what tasks of asyncio wait for; a forked child has threads of its own."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._start_anew()
+        os.register_at_fork(after_in_child=self._start_anew)
+
+    def _start_anew(self) -> None:
+        self._threads = Threads(self._most)
+
+    def start(self, act: Callable[[], Any]) -> asyncio.Future[Any]:
+        """Have a thread do something; return the future of what comes of it, in the loop that runs here."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+
+        def work() -> None:
+            try:
+                found = act()
+            except BaseException as error:  # noqa: BLE001 - it is raised where the task waits
+                _tell(loop, future, future.set_exception, error)
+            else:
+                _tell(loop, future, future.set_result, found)
+
+        self._threads.start(work)
+        return future
+
+
+_background = Background(MOST)
 
 
 class _Handle:
@@ -54,8 +84,7 @@ class _Handle:
 
 async def run(launcher: Launcher, argv: Command, options: Mapping[str, Any]) -> CompletedRun:
     """Run in a thread; see `Launcher.run_async`."""
-    handle, loop = _Handle(), asyncio.get_running_loop()
-    future: asyncio.Future[CompletedRun] = loop.create_future()
+    handle = _Handle()
     given = dict(options)
     hook = given.pop("on_start", None)
 
@@ -64,23 +93,17 @@ async def run(launcher: Launcher, argv: Command, options: Mapping[str, Any]) -> 
         if hook:
             hook(running)
 
-    def work() -> None:
-        if not handle.begin():
-            return
-        try:
-            done = launcher.run(argv, on_start=started, **given)
-        except BaseException as error:  # noqa: BLE001 - it is raised where the task waits
-            _tell(loop, future, future.set_exception, error)
-        else:
-            _tell(loop, future, future.set_result, done)
+    def act() -> CompletedRun | None:
+        return launcher.run(argv, on_start=started, **given) if handle.begin() else None
 
-    _threads[0].start(work)
+    future = _background.start(act)
     try:
-        return await asyncio.shield(future)
+        done: CompletedRun = await asyncio.shield(future)
     except asyncio.CancelledError:
         if handle.cancel():
             await _end_of(future)
         raise
+    return done
 
 
 async def _end_of(future: asyncio.Future[Any]) -> None:
@@ -99,11 +122,3 @@ def _tell(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], act: Cal
         loop.call_soon_threadsafe(lambda: None if future.done() else act(value))
     except RuntimeError:  # the loop is closed: nobody waits
         return
-
-
-def _start_anew() -> None:
-    """Have new threads in a forked child, where those of the parent are not."""
-    _threads[0] = Threads(MOST)
-
-
-os.register_at_fork(after_in_child=_start_anew)

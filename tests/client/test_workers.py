@@ -246,7 +246,7 @@ def test_a_timeout_of_asyncio_kills_the_run():
 def test_tasks_beyond_the_most_wait_their_turn():
     from jailpy.client import asynchronous, threads
 
-    before, asynchronous._threads[0] = asynchronous._threads[0], threads.Threads(2)
+    before, asynchronous._background._threads = asynchronous._background._threads, threads.Threads(2)
     try:
 
         async def main(launcher):
@@ -262,4 +262,4 @@ def test_tasks_beyond_the_most_wait_their_turn():
             assert isinstance(last, asyncio.CancelledError)
             assert launcher.stats()["started"] == 5
     finally:
-        asynchronous._threads[0] = before
+        asynchronous._background._threads = before

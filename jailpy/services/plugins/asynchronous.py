@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from typing import Any
 
-from jailpy.client.threads import Threads
+from jailpy.client.asynchronous import Background
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from jailpy.services.plugins.worker import Worker
 
 _MOST = 256
-_threads = [Threads(_MOST)]
+_background = Background(_MOST)
 
 
 class Handle:
@@ -44,34 +43,9 @@ class Handle:
 
 async def run(call: Callable[[Handle], Any]) -> Any:
     """Make a call in a thread, and return or raise what comes of it."""
-    handle, loop = Handle(), asyncio.get_running_loop()
-    future: asyncio.Future[Any] = loop.create_future()
-
-    def tell(act: Callable[[Any], None], value: object) -> None:
-        try:
-            loop.call_soon_threadsafe(lambda: None if future.done() else act(value))
-        except RuntimeError:  # the loop is closed: nobody waits
-            return
-
-    def work() -> None:
-        try:
-            found = call(handle)
-        except BaseException as error:  # noqa: BLE001 - it is raised where the task waits
-            tell(future.set_exception, error)
-        else:
-            tell(future.set_result, found)
-
-    _threads[0].start(work)
+    handle = Handle()
     try:
-        return await future
+        return await _background.start(lambda: call(handle))
     except asyncio.CancelledError:
         handle.cancel()
         raise
-
-
-def _start_anew() -> None:
-    """Have new threads in a forked child, where those of the parent are not."""
-    _threads[0] = Threads(_MOST)
-
-
-os.register_at_fork(after_in_child=_start_anew)
