@@ -202,7 +202,7 @@ def run(
 def _launch(plan: Plan) -> Jail:
     from jailpy.launcher import cold
 
-    return cold.launch(plan, _import_what_follows)
+    return cold.launch(plan, meanwhile=_import_what_follows)
 
 
 def _own_signals(plan: Plan, streams: tuple[int, int, int]) -> Interrupts:

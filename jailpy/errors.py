@@ -17,9 +17,18 @@ JailPyError
 
 from __future__ import annotations
 
+import errno
+import os
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_EXHAUSTED = {
+    errno.EMFILE: ("the launcher has too few file descriptors", "raise its limit: ulimit -n"),
+    errno.ENFILE: ("the host has too few file descriptors", "raise fs.file-max, or end what holds them"),
+    errno.ENOMEM: ("the launcher has too little memory", "raise its limit (ulimit -v), or free memory of the host"),
+}
 
 
 class JailPyError(Exception):
@@ -150,3 +159,12 @@ class RefusalError(JailPyError):
 
 class InternalError(JailPyError):
     """A bug in JailPy."""
+
+
+def shortage(error: BaseException) -> LaunchError | None:
+    """Say what the launcher or the host had too little of; None for an error of another kind."""
+    number = errno.ENOMEM if isinstance(error, MemoryError) else getattr(error, "errno", None)
+    if number not in _EXHAUSTED:
+        return None
+    what, hint = _EXHAUSTED[number]
+    return LaunchError(f"{what}: {os.strerror(number)}", layer="launcher", step="run", errno=number, hints=[hint])

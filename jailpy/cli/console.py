@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import os
 
 from jailpy import escape
-from jailpy.errors import ManifestError, ProblemError, ProfileError
+from jailpy.errors import ManifestError, ProblemError, ProfileError, shortage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jailpy.errors import JailPyError
-
-_EXHAUSTED = {
-    errno.EMFILE: ("the launcher has too few file descriptors", "raise its limit: ulimit -n"),
-    errno.ENFILE: ("the host has too few file descriptors", "raise fs.file-max, or end what holds them"),
-    errno.ENOMEM: ("the launcher has too little memory", "raise its limit (ulimit -v), or free memory of the host"),
-}
 
 
 def say(text: str) -> None:
@@ -49,12 +42,9 @@ def bug(error: Exception) -> int:
         import traceback
 
         traceback.print_exception(error)
-    number = errno.ENOMEM if isinstance(error, MemoryError) else getattr(error, "errno", None)
-    if number in _EXHAUSTED:
-        what, hint = _EXHAUSTED[number]
-        say(f"error: {what}: {os.strerror(number)}")
-        say(f"hint: {hint}")
-        return 125
+    lacking = shortage(error)
+    if lacking:
+        return complain(lacking)
     say(f"error: internal: {type(error).__name__}: {error}: a bug in JailPy")
     say("hint: JAILPY_TRACEBACK=1 shows where; please report it")
     return 125

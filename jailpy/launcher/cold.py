@@ -168,18 +168,19 @@ def _way(plan: Plan) -> Way:
     return fork
 
 
-def launch(plan: Plan, meanwhile: Callable[[], None], way: Way | None = None) -> Jail:
+def launch(plan: Plan, way: Way | None = None, meanwhile: Callable[[], None] | None = None) -> Jail:
     """Build the jail of a plan and park its payload. Raises LaunchError; nothing of the run is left then.
 
-    `meanwhile` is called once the child builds and this process would only wait: a good time for imports. `way` starts and
-    ends init; where None is given, it follows from the plan.
+    `way` starts and ends init; where None is given, it follows from the plan. `meanwhile` is called once the child builds and
+    this process would only wait: a good time for imports.
     """
     jail = Jail(plan, way or _way(plan))
     try:
         _before_clone(jail)
         _clone(jail)
         _after_clone(jail)
-        meanwhile()
+        if meanwhile:
+            meanwhile()
         from jailpy.launcher import verify
 
         _await_ready(jail)

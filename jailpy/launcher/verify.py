@@ -41,11 +41,8 @@ _LIMIT_WORDS = {
 }
 _NEWLINE = "\n"
 _NO_DIGITS = dict.fromkeys(map(ord, "0123456789"))
-# What the run before was found to have, word by word; and what this process itself has.
-_checked_mounts: list[tuple[str, str]] = []
-_checked_limits: list[tuple[tuple[steps.SetRlimit, ...], str]] = []
-_namespaces_of_own: dict[str, str] = {}
-_filters_of_own: dict[str, int] = {}
+_checked: dict[str, object] = {}  # what the run before was found to have, word by word
+_own: dict[str, str] = {}  # what this process itself has: it never leaves its namespaces, and loads no filter
 
 
 def verify(plan: Plan, pid: int, groups: RunCgroups) -> dict[str, str]:
@@ -64,7 +61,7 @@ def _look(plan: Plan, pid: int, groups: RunCgroups) -> dict[str, str]:
         if layer.state in ("enforced", "degraded") and (layer.steps or layer.name in _NAMESPACES)
     ]
     status = Status(pid)
-    own = _own_namespaces()
+    own = _of_this_process()
     seen = {name: _namespace(pid, name, kind, own[kind]) for name, kind in _NAMESPACES.items() if name in planned}
     if "user" in planned:
         seen["user"] += f", uid_map {_uid_map(plan, pid)}"
@@ -126,25 +123,22 @@ def _filters(status: Status) -> str:
     found = _expect("seccomp", [status["Seccomp"]], "2")
     if "Seccomp_filters" not in status:
         return found
-    added = int(status["Seccomp_filters"]) - _own_filters()
+    added = int(status["Seccomp_filters"]) - int(_of_this_process()["filters"])
     if added != 1:
         raise _refuse("seccomp", f"/proc/PID/status shows {added} filters more than the launcher has where 1 was expected")
     return f"{found}, 1 filter"
 
 
-def _own_filters() -> int:
-    """Return how many filters this process is under. It loads none itself, so the number is that of its start."""
-    if _filters_of_own.get("pid") != os.getpid():
-        _filters_of_own.update(pid=os.getpid(), count=int(Status("self")["Seccomp_filters"]))
-    return _filters_of_own["count"]
-
-
-def _own_namespaces() -> dict[str, str]:
-    """Return the namespaces of this process, which never leaves them."""
-    if _namespaces_of_own.get("") != str(os.getpid()):
-        _namespaces_of_own.update({kind: os.readlink(f"/proc/self/ns/{kind}") for kind in _NAMESPACES.values()})
-        _namespaces_of_own[""] = str(os.getpid())
-    return _namespaces_of_own
+def _of_this_process() -> dict[str, str]:
+    """Return this process's namespaces by kind, and under "filters" how many it is under, where the kernel says."""
+    pid = str(os.getpid())
+    if _own.get("pid") != pid:
+        status = Status("self")
+        _own.update({kind: os.readlink(f"/proc/self/ns/{kind}") for kind in _NAMESPACES.values()})
+        if "Seccomp_filters" in status:
+            _own["filters"] = status["Seccomp_filters"]
+        _own["pid"] = pid
+    return _own
 
 
 def _namespace(pid: int, name: str, kind: str, ours: str) -> str:
@@ -170,9 +164,9 @@ def _mounts(plan: Plan, pid: int) -> str:
     """
     text = files.read(f"/proc/{pid}/mountinfo", 1 << 22)
     shape = text.translate(_NO_DIGITS)
-    if _checked_mounts != [(plan.profile.filesystem.exec, shape)]:
+    if _checked.get("mounts") != (plan.profile.filesystem.exec, shape):
         _check_mounts(plan, text)
-        _checked_mounts[:] = [(plan.profile.filesystem.exec, shape)]
+        _checked["mounts"] = plan.profile.filesystem.exec, shape
     how = "" if plan.profile.filesystem.exec == "any" else ", all writable ones noexec"
     return f"{text.count(_NEWLINE)} mounts, all nosuid{how}"
 
@@ -199,9 +193,9 @@ def _cgroups(pid: int, groups: RunCgroups) -> str:
 def _rlimits(plan: Plan, pid: int) -> str:
     text = files.whole(f"/proc/{pid}/limits")
     wanted = plan.of(steps.SetRlimit)
-    if _checked_limits != [(wanted, text)]:
+    if _checked.get("limits") != (wanted, text):
         _check_limits(wanted, text)
-        _checked_limits[:] = [(wanted, text)]
+        _checked["limits"] = wanted, text
     return "/proc/PID/limits shows the planned values"
 
 

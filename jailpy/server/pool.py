@@ -84,7 +84,7 @@ class Pool:
         self.shrink(self.size - 1)
         stamps, origin = _stamps(plan), template.of(plan, key)
         assert origin is not None
-        jail = cold.launch(plan, _nothing, origin)
+        jail = cold.launch(plan, origin)
         origin.waiting.append(jail)
         self._parked.append(Parked(jail, key, stamps, origin))
 
@@ -125,7 +125,3 @@ def _stamps(plan: Plan) -> Stamps | None:
         return tuple((stat.st_dev, stat.st_ino) for stat in map(os.stat, paths))
     except OSError:
         return None
-
-
-def _nothing() -> None:
-    """Use the time in which a child builds: the server has imported everything before."""

@@ -10,7 +10,7 @@ import select
 import traceback
 
 from jailpy import api
-from jailpy.errors import HostError, InternalError, JailPyError, LaunchError
+from jailpy.errors import HostError, InternalError, JailPyError, LaunchError, shortage
 from jailpy.kernel import files
 from jailpy.launcher import cold, sources, template
 from jailpy.profile.merge import Override
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from jailpy.server.plans import Known
 
 _STANDARD = 3
-_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _AT_ONCE_MS = 2  # a client that has asked for nothing by then is not in a hurry
 _ATTRIBUTES = ("layer", "step", "errno", "exit_status", "problems")
 
@@ -67,12 +66,16 @@ class Worker:
 
     def _next(self) -> tuple[dict[str, Any], list[int]] | None:
         """Return the next request; until it comes, build jails like the last one."""
+        if self._pool.size:
+            self._fill()
+        return messages.receive(self._connection)
+
+    def _fill(self) -> None:
         poll = select.poll()
         poll.register(self._connection.fileno(), select.POLLIN)
         patience = _AT_ONCE_MS
-        while self._pool.size and self._last and not poll.poll(patience) and self._park(self._last):
+        while self._last and not poll.poll(patience) and self._park(self._last):
             patience = 0
-        return messages.receive(self._connection)
 
     def _park(self, request: api.Request) -> bool:
         """Build a jail ahead, where one is wanted. The error of one that cannot be built is told by the next run."""
@@ -157,7 +160,7 @@ class Worker:
 
     def _launch(self, plan: Plan, known: Known | None) -> Jail:
         key = _template_key(plan, known)
-        return cold.launch(plan, _nothing, self._interpreter(plan, key) or template.of(plan, key))
+        return cold.launch(plan, self._interpreter(plan, key) or template.of(plan, key))
 
     def _interpreter(self, plan: Plan, key: bytes) -> Way | None:
         """Return the interpreter that runs a script, None where a command is to be executed."""
@@ -172,15 +175,11 @@ def _template_key(plan: Plan, known: Known | None) -> bytes:
     return known.template if known else template.key(plan)
 
 
-def _nothing() -> None:
-    """Use the time in which a child builds: the server has imported everything before."""
-
-
 def _unforeseen(error: Exception) -> JailPyError:
-    """Tell what the launcher itself was short of from a bug."""
-    if isinstance(error, OSError) and error.errno in _SHORTAGES:
-        words = f"the launcher is short of descriptors or memory: {error.strerror} (ulimit -n)"
-        return LaunchError(words, layer="launcher", step="run", errno=error.errno)
+    """Tell what there was too little of from a bug."""
+    lacking = shortage(error)
+    if lacking:
+        return lacking
     traceback.print_exc()
     return InternalError(f"{type(error).__name__}: {error}")
 

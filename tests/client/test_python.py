@@ -486,7 +486,7 @@ def test_a_module_that_takes_too_long(run_script, module):
         plan = api.plan(api.Request((sys.argv[2], "script.py"), overrides=(shown,), script=b"", preload=("json", "helper")))
         ours, theirs = socket.socketpair()
         try:
-            cold.launch(plan, lambda: None, interpreter.of(plan, template.key(plan), theirs.fileno()))
+            cold.launch(plan, interpreter.of(plan, template.key(plan), theirs.fileno()))
         except jailpy.UsageError as error:
             print(str(error).splitlines()[0])
         template.close_all()

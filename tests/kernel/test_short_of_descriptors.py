@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 @pytest.fixture
 def parked():
     """A jail with a payload that would sleep."""
-    return cold.launch(api.plan(api.Request(argv=("/usr/bin/sleep", "60"))), lambda: None)
+    return cold.launch(api.plan(api.Request(argv=("/usr/bin/sleep", "60"))))
 
 
 def test_a_group_that_cannot_be_killed_keeps_no_run_alive(parked, monkeypatch):
