@@ -29,6 +29,11 @@ _EXHAUSTED = {
     errno.ENFILE: ("the host has too few file descriptors", "raise fs.file-max, or end what holds them"),
     errno.ENOMEM: ("the launcher has too little memory", "raise its limit (ulimit -v), or free memory of the host"),
 }
+_NO_MEMORY = (
+    (ImportError, "failed to map segment"),
+    (OSError, "failed to map segment"),
+    (SystemError, "without exception set"),
+)
 
 
 class JailPyError(Exception):
@@ -163,8 +168,13 @@ class InternalError(JailPyError):
 
 def shortage(error: BaseException) -> LaunchError | None:
     """Say what the launcher or the host had too little of; None for an error of another kind."""
-    number = errno.ENOMEM if isinstance(error, MemoryError) else getattr(error, "errno", None)
+    number = errno.ENOMEM if _out_of_memory(error) else getattr(error, "errno", None)
     if number not in _EXHAUSTED:
         return None
     what, hint = _EXHAUSTED[number]
     return LaunchError(f"{what}: {os.strerror(number)}", layer="launcher", step="run", errno=number, hints=[hint])
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Whether it is a MemoryError, or what becomes of one: dlopen(3) gives words without errno, C code may lose it."""
+    return isinstance(error, MemoryError) or any(isinstance(error, kind) and words in str(error) for kind, words in _NO_MEMORY)

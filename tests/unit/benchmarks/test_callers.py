@@ -66,10 +66,14 @@ class Done:
 
 
 class Launcher:
-    """A launcher whose pool is so many processes that sleep."""
+    """A launcher whose pool is so many processes that sleep, each with more memory than this process may lose meanwhile."""
+
+    SLEEPER = ("/usr/bin/python3", "-I", "-S", "-c", "import time; held = b'x' * 20_000_000; print(flush=True); time.sleep(60)")
 
     def __init__(self, pool=0):
-        self.sleepers = [subprocess.Popen(["/bin/sleep", "60"]) for _ in range(pool)]
+        self.sleepers = [subprocess.Popen(self.SLEEPER, stdout=subprocess.PIPE) for _ in range(pool)]
+        for sleeper in self.sleepers:
+            sleeper.stdout.readline()
 
     def run(self, argv, **options):
         return Done([*argv, *options])
@@ -81,6 +85,7 @@ class Launcher:
         for sleeper in self.sleepers:
             sleeper.kill()
             sleeper.wait()
+            sleeper.stdout.close()
 
 
 @pytest.fixture
@@ -106,7 +111,7 @@ def test_a_pool_and_a_warm_python_are_used_where_they_are(made_up):
 def test_a_jail_in_a_pool_is_measured(made_up):
     found = alive.in_pool(1, 4)
     assert found["processes"] == 1
-    assert 0 < found["pss_mb"] < 2
+    assert 20 < found["pss_mb"] < 30
 
 
 def test_an_option_that_this_jailpy_has_not_is_unavailable():
