@@ -1,4 +1,4 @@
-"""One scene for the whole suite, and launchers that its runs share."""
+"""One scene for the whole suite, and launchers that the runs of a module share: other tests measure what is left running."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def scene(need_tool):
     assert not os.path.exists(found.top)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def warm_launcher(scene):
     with arena.launching(scene) as launcher:
         yield launcher
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pooled_launcher(scene):
     with arena.launching(scene, pool=2) as launcher:
         yield launcher
