@@ -10,6 +10,7 @@ import _socket
 import array
 import json
 import os
+import select
 
 from jailpy import rights
 
@@ -80,6 +81,18 @@ def _body(connection: socket.socket, head: bytes) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise BrokenMessageError("a message that is no object")
     return body
+
+
+def is_due(connection: socket.socket, patience_ms: int) -> bool:
+    """Wait for a message or the end of file; say whether it came. Orders about a run that has ended are dropped."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    while poll.poll(patience_ms):
+        first = connection.recv(1, _socket.MSG_PEEK)
+        if first not in (KILL, TERMINATE):
+            return True
+        connection.recv(1)
+    return False
 
 
 def _first(connection: socket.socket) -> tuple[bytes, list[int]]:

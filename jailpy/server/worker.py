@@ -6,7 +6,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import select
 import traceback
 
 from jailpy import api
@@ -71,10 +70,8 @@ class Worker:
         return messages.receive(self._connection)
 
     def _fill(self) -> None:
-        poll = select.poll()
-        poll.register(self._connection.fileno(), select.POLLIN)
         patience = _AT_ONCE_MS
-        while self._last and not poll.poll(patience) and self._park(self._last):
+        while self._last and not messages.is_due(self._connection, patience) and self._park(self._last):
             patience = 0
 
     def _park(self, request: api.Request) -> bool:

@@ -235,9 +235,11 @@ def test_no_more_than_max_workers(no_server_left):
 
         looking = threading.Thread(target=look)
         looking.start()
-        assert list(executor.map(tasks.nap, [0.3] * 6)) == [0.3] * 6
-        stop.set()
-        looking.join()
+        try:
+            assert list(executor.map(tasks.nap, [0.3] * 6)) == [0.3] * 6
+        finally:
+            stop.set()
+            looking.join()
     assert most[0] == 2
 
 
