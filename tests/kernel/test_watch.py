@@ -150,7 +150,7 @@ def test_cpu_of_children_that_nobody_waits_for(bare):
 
 
 def test_cpu_leaves_waiting_alone(bare):
-    ok(run(bare, "--cpu", "400ms", *python("import time; time.sleep(1)")))
+    ok(run(bare, "--cpu", "1s", *python("import time; time.sleep(2)")))  # an emulated processor needs 400 ms to start Python
 
 
 @pytest.mark.parametrize("way", ["one process", "children that end between two looks"])
