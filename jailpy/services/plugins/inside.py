@@ -16,6 +16,7 @@ import sys
 import threading
 import traceback
 import types
+import weakref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Runner:
         self._current = 0
         self._asked = 0
         self._thread = threading.get_ident()
+        self._shown: list[weakref.ref[Any]] = []
         self._answers = {"call": self._call, "next": self._next, "close": self._close}
 
     def load(self, config: dict[str, Any]) -> None:
@@ -82,16 +84,23 @@ class Runner:
                 return
             message = json.loads(line)
             self._current = message["id"]
+            self._shown = []
             try:
                 answer = self._answers[message["type"]](message, descriptors)
+            except BaseException as error:  # noqa: BLE001 - it crosses as text
+                answer = failure(error)
+            if self._shown and all(shown() is None for shown in self._shown) and answer["type"] in ("result", "error"):
+                answer["free"] = True
+            try:
                 text = self._line({**answer, "id": message["id"]})
             except BaseException as error:  # noqa: BLE001 - it crosses as text
-                text = self._line(failure(error, message["id"]))
+                text = self._line({**failure(error), "id": message["id"]})
             self._current = 0
             self._socket.sendall(text)
 
     def _call(self, message: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
         maps = [_mapped(number) for number in descriptors]
+        self._shown = [weakref.ref(found) for found in maps if found]
         args = [_unpacked(value, maps) for value in message["args"]]
         kwargs = {name: _unpacked(value, maps) for name, value in message["kwargs"].items()}
         value = self._entries[message["entry"]](*args, **kwargs)
@@ -194,17 +203,17 @@ def _mapped(number: int) -> Any:
 
 
 def _buffer(told: dict[str, Any], maps: list[Any]) -> Any:
-    found = maps[told["at"]]
+    found = memoryview(maps[told["at"]])[: told["size"]]
     if told["format"] == "numpy":
         numpy = importlib.import_module("numpy")
         return numpy.frombuffer(found, told["dtype"]).reshape(told["shape"])
     if told["format"] == "arrow":
         arrow = importlib.import_module("pyarrow")
         return arrow.ipc.open_stream(arrow.py_buffer(found)).read_all()
-    return memoryview(found)
+    return found
 
 
-def failure(error: BaseException, number: int) -> dict[str, Any]:
+def failure(error: BaseException) -> dict[str, Any]:
     """Return the message that tells of an exception, with the traceback below the runner's own frames."""
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
@@ -217,7 +226,7 @@ def failure(error: BaseException, number: int) -> dict[str, Any]:
         trace = trace.tb_next
     lines = "".join(traceback.format_exception(kind, error, trace))[-_LONGEST_TRACEBACK:]
     clean = [part.encode(errors="backslashreplace").decode() for part in (name, text[:_LONGEST_TEXT], lines)]
-    return {"type": "error", "id": number, "kind": clean[0], "text": clean[1], "traceback": clean[2]}
+    return {"type": "error", "kind": clean[0], "text": clean[1], "traceback": clean[2]}
 
 
 def main() -> None:
@@ -228,7 +237,7 @@ def main() -> None:
     try:
         runner.load(config)
     except BaseException as error:  # noqa: BLE001 - it crosses as text
-        runner.tell(failure(error, 0))
+        runner.tell({**failure(error), "id": 0})
         sys.exit(1)
     runner.tell({"type": "ready", "protocol": 1})
     runner.serve()

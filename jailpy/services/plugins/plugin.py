@@ -195,6 +195,7 @@ class Plugin:
         self._counts["calls"] += isinstance(message, wire.Call)
         try:
             line = values.encode(message, self._bounds)
+            buffers = worker.memory.filled(packer.buffers if packer else [])
             if handle:
                 handle.entered(worker)
         except TypeError as error:
@@ -205,7 +206,7 @@ class Plugin:
             raise
         try:
             clock = worker.clock(self.access.wall, self.access.cpu)
-            return worker.converse(message, line, packer.buffers if packer else [], clock, calls)
+            return worker.converse(message, line, buffers, clock, calls)
         except BrokenError as broken:
             raise self._broken(worker, entry, broken) from None
         except BaseException:

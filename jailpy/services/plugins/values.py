@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from jailpy.services.plugins.buffers import Buffer, is_large
+from jailpy.services.plugins.buffers import Buffer, Copied, described, is_large
 from jailpy.services.plugins.limits import Bounds, violation
 
 BYTES, BUFFER = "$bytes", "$buffer"
@@ -25,7 +25,7 @@ class Packer:
     """Makes a value ready for JSON. `buffers` are those to be sent along; None where the other end takes none."""
 
     def __init__(self, bounds: Bounds, *, takes_buffers: bool) -> None:
-        self.buffers: list[Buffer] = []
+        self.buffers: list[Buffer | Copied] = []
         self._bounds, self._takes_buffers = bounds, takes_buffers
 
     def pack(self, value: Any, depth: int = 0) -> Any:
@@ -55,9 +55,10 @@ class Packer:
             raise TypeError("large bytes, arrays and buffers reach Python plugins only, and not through a host function")
         if len(self.buffers) >= MOST_BUFFERS:
             raise TypeError(f"over {MOST_BUFFERS} buffers in one call")
-        buffer = value if isinstance(value, Buffer) else Buffer(value)
-        self.buffers.append(buffer)
-        return {BUFFER: {"at": len(self.buffers) - 1, "size": buffer.size, **buffer.meta}}
+        found = value if isinstance(value, Buffer) else described(value)
+        self.buffers.append(found)
+        size = found.size if isinstance(found, Buffer) else found.view.nbytes
+        return {BUFFER: {"at": len(self.buffers) - 1, "size": size, **found.meta}}
 
 
 def _number(value: float) -> float:

@@ -62,10 +62,11 @@ class Ready(_Message, tag="ready"):
 
 
 class Result(_Message, tag="result"):
-    """Plugin: what a call returned."""
+    """Plugin: what a call returned. `free` says that it holds nothing of the call's buffers any more."""
 
     id: int
     value: Any
+    free: bool = False
 
 
 class Failure(_Message, tag="error"):
@@ -75,6 +76,7 @@ class Failure(_Message, tag="error"):
     kind: str
     text: str
     traceback: str = ""
+    free: bool = False
 
 
 class Stream(_Message, tag="stream"):
@@ -117,11 +119,14 @@ def decode(line: bytes, bounds: Bounds) -> Reply:
         found: Reply = _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise violation(f"its message is none of the protocol: {error}") from None
-    if isinstance(found, Result | Item):
-        return type(found)(found.id, values.unpack(found.value, line))
+    if isinstance(found, Result):
+        return Result(found.id, values.unpack(found.value, line), found.free)
+    if isinstance(found, Item):
+        return Item(found.id, values.unpack(found.value, line))
     if isinstance(found, Host):
         revived = values.unpack([found.args, found.kwargs], line)
         return Host(found.id, found.call, found.name, *revived)
     if isinstance(found, Failure):
-        return Failure(found.id, found.kind[:200], found.text[:_LONGEST_TEXT], found.traceback[-_LONGEST_TRACEBACK:])
+        traceback = found.traceback[-_LONGEST_TRACEBACK:]
+        return Failure(found.id, found.kind[:200], found.text[:_LONGEST_TEXT], traceback, found.free)
     return found

@@ -13,6 +13,7 @@ from jailpy.services.plugins import wire
 from jailpy.services.plugins.channel import Channel
 from jailpy.services.plugins.clock import Clock, Meter
 from jailpy.services.plugins.limits import violation
+from jailpy.services.plugins.reuse import Reuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Worker:
         self.error: JailPyError | None = None
         self.process = os.getpid()
         self.meter: Meter | None = None
+        self.memory = Reuse()
         with launcher.forks_wait():  # a child with our end open would keep the plugin from seeing that the host is gone
             ours, theirs = pair()
             self.channel = Channel(ours, recipe.bounds.message)
@@ -81,6 +83,8 @@ class Worker:
             if isinstance(reply, wire.Ready) or (reply.call if isinstance(reply, wire.Host) else reply.id) != message.id:
                 raise violation("it answered out of turn")
             if not isinstance(reply, wire.Host):
+                if buffers and isinstance(reply, wire.Result | wire.Failure) and reply.free:
+                    self.memory.keep()
                 return reply
             self.channel.expect_silence()
             self.channel.send(calls.answer(reply, len(told)), (), clock.slice)
@@ -94,6 +98,7 @@ class Worker:
         """Kill the jail and close the descriptor; only for who uses the worker."""
         self._running.kill()
         self.channel.close()
+        self.memory.close()
 
     def how(self) -> str:
         """Say how the run ended, once it has; wait a little for that."""
