@@ -47,7 +47,8 @@ def jailpy(tmp_path_factory):
 
 def pytest_configure():
     """Undo what nohup(1) or a shell's background job made this process ignore: JailPy would rightly go on ignoring it."""
-    for number, wanted in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+    ignored = {signal.SIGHUP: signal.SIG_DFL, signal.SIGQUIT: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    for number, wanted in ignored.items():
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, wanted)
 
