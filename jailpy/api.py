@@ -127,6 +127,7 @@ def command_of(request: Request, profile: Profile, host: HostFacts) -> Command:
         terminal=request.terminal,
         collect=bool(request.get),
         keep=request.keep,
+        keeps_files=any(map(sources.may_write, request.keep)),
         devices=devices,
         without_device=without_device,
         script=request.script,

@@ -42,6 +42,7 @@ class Planned(Frozen):
 class Command(Frozen):
     """What to run: argv, the environment that the payload gets, what is shown to it, how its streams are connected.
 
+    `keep` are descriptors that it gets; `keeps_files` says that one of them lets it write to files of the host.
     `devices` are the block devices behind what is shown, `without_device` the paths that have none; both are looked for
     only where the profile limits io. `script` is the content of argv[1], a file of the work folder; `preload` are modules that
     a warm interpreter, argv[0], has imported already.
@@ -56,6 +57,7 @@ class Command(Frozen):
     terminal: bool = False
     collect: bool = False
     keep: tuple[int, ...] = ()
+    keeps_files: bool = False
     devices: tuple[str, ...] = ()
     without_device: tuple[str, ...] = ()
     script: bytes | None = None

@@ -31,7 +31,7 @@ def plan(context: Context) -> Planned:
         wanted.violation,
         profile.filesystem.exec,
         context.host.machine,
-        rw=any(source.mode == "rw" for source in context.command.sources),
+        rw=context.command.keeps_files or any(source.mode == "rw" for source in context.command.sources),
         narrow=_NARROWED.get(context.tier, ()),
     )
     step = process.LoadFilter(program=compiled.program, rules=compiled.rules, listener=compiled.listener)

@@ -2,7 +2,7 @@
 
 Whatever a policy does not allow is reported to the supervisor (SECCOMP_RET_USER_NOTIF), which refuses it, kills the run
 or lets it pass. Three things are answered in the program itself: calls of foreign architectures kill the process, calls
-that no table knows get ENOSYS, and the few that a group answers with a fixed errno get that.
+that no table knows get ENOSYS, and the few that a group answers with a fixed errno, or with success, get that.
 
 libseccomp writes the part that decides by name and argument. A short guard in front of it, written here, decides what
 libseccomp cannot say: ranges of unknown numbers. Nothing in front of an allowed call without arguments reads memory, so
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from errno import ENOSYS
 
 from jailpy import cache
 from jailpy.errors import HostError, ProfileError
@@ -34,12 +35,12 @@ _BINARY_TREE = 2
 
 
 class Decision(Frozen):
-    """What happens to one call: allowed where `alternatives` fit, or answered with `errno` there."""
+    """What happens to one call where `alternatives` fit: allowed (`errno` None), or answered with `errno`, 0 for success."""
 
     name: str
     number: int
     alternatives: Alternatives
-    errno: int
+    errno: int | None
 
 
 class Policy(Frozen):
@@ -97,10 +98,15 @@ def _make(key: str, policy: Policy) -> Compiled:
     program = compile_policy(policy)
     libraries = _libraries()
     version = os.path.basename(libraries[-1]).removeprefix("libseccomp.so.")
-    note = f"libseccomp {version}, {len(program) // 8} instructions"
+    note = f"libseccomp {version}, {len(program) // 8} instructions{_done_nothing(policy)}"
     made = (program, rule_count(policy), True, note)
     cache.store("filter", key, ([(path, cache.stamp(path)) for path in libraries], made))
     return Compiled(*made)
+
+
+def _done_nothing(policy: Policy) -> str:
+    names = [decision.name for decision in policy.decisions if decision.errno == 0]
+    return f"; answered with success, and not done: {', '.join(names)}" if names else ""
 
 
 def _libraries() -> list[str]:
@@ -122,8 +128,8 @@ def policy(
 ) -> Policy:
     """Resolve names and @groups. `deny` beats `allow`, a plain name beats a group's answer with an errno.
 
-    `rw` says that a host folder is shown writable: what the payload leaves there outlives the jail. `narrow` names groups
-    whose rules replace those of the same calls, as far as these are allowed at all.
+    `rw` says that the payload may write to something of the host's: what it leaves there outlives the jail. `narrow` names
+    groups whose rules replace those of the same calls, as far as these are allowed at all.
     Raises ProfileError with every problem: unknown names (with near ones) and calls that the launch itself needs.
     """
     table = syscall_table.load()
@@ -160,9 +166,9 @@ def _selected(table: Table, allow: tuple[str, ...], deny: tuple[str, ...], exec_
     groups = [name[1:] for name in allow if name.startswith("@")]
     denied = {name for name in deny if not name.startswith("@")}
     denied.update(rule.call for name in deny if name.startswith("@") for rule in table.rules(name[1:]))
-    rules = [syscall_table.Rule(name, "named by the profile", syscall_table.ANY_CALL, "", (), (), False) for name in named]
+    rules = [syscall_table.Rule(name, "named by the profile", syscall_table.ANY_CALL, "", (), (), None) for name in named]
     rules += [rule for group in groups for rule in table.rules(group)]
-    rules = [rule for rule in rules if not rule.no_rw or not rw]
+    rules = [rule for rule in rules if rule.rw in (None, rw)]
     return [rule for rule in rules if rule.call not in denied and (not rule.exec or exec_mode in rule.exec)]
 
 
@@ -179,9 +185,10 @@ def _decisions(table: Table, rules: list[Rule], arch: str, record: bool) -> tupl
     """Merge the rules of each call: one decision for what is allowed, one for each errno."""
     merged: dict[tuple[str, str], list[tuple[syscall_table.Test, ...]]] = {}
     for rule in rules:
-        if (rule.answer and record) or table.number(rule.call, arch) < 0:
+        answer = "" if record and rule.answer == syscall_table.SUCCESS else rule.answer
+        if (answer and record) or table.number(rule.call, arch) < 0:
             continue
-        merged.setdefault((rule.call, rule.answer), []).extend(rule.alternatives)
+        merged.setdefault((rule.call, answer), []).extend(rule.alternatives)
     for (call, answer), alternatives in merged.items():
         allowed = merged.get((call, ""), ()) if answer else ()
         alternatives[:] = [tests for tests in alternatives if not any(_covers(wider, tests) for wider in allowed)]
@@ -209,10 +216,10 @@ def _without_repeats(alternatives: list[tuple[syscall_table.Test, ...]]) -> Alte
     return tuple(kept)
 
 
-def _errno(name: str) -> int:
+def _errno(answer: str) -> int | None:
     import errno
 
-    return int(getattr(errno, name)) if name else 0
+    return None if not answer else 0 if answer == syscall_table.SUCCESS else int(getattr(errno, answer))
 
 
 def _gaps(table: Table, arch: str) -> tuple[tuple[int, int], ...]:
@@ -235,7 +242,7 @@ def rule_count(policy: Policy) -> int:
 def _guard(policy: Policy) -> bytes:
     """Return the instructions in front: architecture, x32, numbers that nothing is known about. See seccomp(2)."""
     load, equal, at_least, above, answer = 0x20, 0x15, 0x35, 0x25, 0x06
-    enosys = (answer, 0, 0, seccomp.RET_ERRNO | _errno("ENOSYS"))
+    enosys = (answer, 0, 0, seccomp.RET_ERRNO | ENOSYS)
     kill = (answer, 0, 0, seccomp.RET_KILL_PROCESS)
     code = [(load, 0, 0, 4), (equal, 1, 0, seccomp.AUDIT_ARCH[policy.arch]), kill, (load, 0, 0, 0)]
     if policy.arch == "x86_64":
@@ -281,7 +288,7 @@ def _library() -> Any:
 
 
 def _add(pyseccomp: Any, building: Any, decision: Decision) -> None:
-    action = seccomp.RET_ERRNO | decision.errno if decision.errno else seccomp.RET_ALLOW
+    action = seccomp.RET_ALLOW if decision.errno is None else seccomp.RET_ERRNO | decision.errno
     for tests in decision.alternatives:
         args = [pyseccomp.Arg(arg, pyseccomp.MASKED_EQ, mask, value) for arg, mask, value in tests]
         building.add_rule_exactly(action, decision.number, *args)

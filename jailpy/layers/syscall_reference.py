@@ -17,7 +17,10 @@ Generated from `jailpy/profiles/syscalls/` by `python -m jailpy.layers.syscall_r
 `[seccomp] allow` and `deny` of a profile take names of system calls and of the groups below, as `"@name"`. `deny` beats
 `allow`. A plain name allows the call with every argument; a group may look at them. What is not allowed fails with EPERM
 and is recorded (or ends the run with `violation = "kill"`); what no table knows fails with ENOSYS; calls of other
-architectures and of x32 kill the process.
+architectures and of x32 kill the process. A call that is answered `success` returns 0, and the kernel never sees it.
+
+A host folder is writable where `filesystem.rw` shows one, or where a descriptor was passed on (`pass_fds`) by which files of
+the host can be written: one of a folder, or of a file that is not open for reading only.
 
 Arguments count from 0. `argument 1 of A, B` means that argument 1 is one of these; `argument 2 & 06000 = 0` that none of
 these bits is set. Compared are the low 32 bits, which are all that the kernel looks at.
@@ -41,9 +44,9 @@ def _section(group: Group, level: str) -> str:
 
 
 def _when(rule: Rule) -> str:
-    words = [f"always answered {rule.answer}"] if rule.answer and not rule.alternatives[0] else []
-    words += [f"answered {rule.answer}"] if rule.answer and rule.alternatives[0] else []
-    words += ["no host folder is writable"] if rule.no_rw else []
+    always = "always " if not rule.alternatives[0] and rule.rw is None else ""
+    words = [f"{always}answered {rule.answer}"] if rule.answer else []
+    words += [] if rule.rw is None else ["a host folder is writable" if rule.rw else "no host folder is writable"]
     words += [f"`filesystem.exec` is {' or '.join(rule.exec)}"] if rule.exec else []
     words += _tests(rule)
     return "; ".join(words) or "always"

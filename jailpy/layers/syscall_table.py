@@ -23,15 +23,16 @@ FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 ARCHITECTURES = ("x86_64", "aarch64")
 ANY_CALL: Alternatives = ((),)
 LOW_HALF = 0xFFFFFFFF
+SUCCESS = "success"
 _NUMBERS = "numbers.toml"
 
 
 class Rule(Frozen):
     """One entry of a group: a call, why, and when. `answer` is the name of a fixed errno, "" for allowed.
 
-    `exec` holds the values of [filesystem] exec that it applies to, () for every one. `no_rw`: it applies only where no
-    host folder is shown writable. `names` are the TOML file's words for the values of its list, in the order of
-    `alternatives`, () where it has none.
+    `answer` is `SUCCESS` for a call that returns 0 and does nothing. `exec` holds the values of [filesystem] exec that it
+    applies to, () for every one. `rw`: it applies only where a host folder is writable (True), or where none is (False).
+    `names` are the TOML file's words for the values of its list, in the order of `alternatives`, () where it has none.
     """
 
     call: str
@@ -40,7 +41,7 @@ class Rule(Frozen):
     answer: str
     exec: tuple[str, ...]
     names: tuple[str, ...]
-    no_rw: bool
+    rw: bool | None
 
     def fits(self, args: Sequence[int]) -> bool:
         """Tell whether the rule holds for a call with these (unsigned 64-bit) arguments."""
@@ -131,9 +132,9 @@ def _parse() -> tuple[dict[str, list[int]], dict[str, object]]:
 
 
 def _group(document: dict[str, Any]) -> tuple[object, ...]:
-    plain = [(call, reason, ANY_CALL, "", (), (), False) for call, reason in document.get("calls", {}).items()]
+    plain = [(call, reason, ANY_CALL, "", (), (), None) for call, reason in document.get("calls", {}).items()]
     answers = [
-        (call, reason, ANY_CALL, answer, (), (), False)
+        (call, reason, ANY_CALL, answer, (), (), None)
         for answer, calls in document.get("answers", {}).items()
         for call, reason in calls.items()
     ]
@@ -150,5 +151,5 @@ def _rule(rule: dict[str, Any]) -> tuple[object, ...]:
         names = names or tuple(test.get("one_of", ()))
         choices = [(test["arg"], test.get("mask", LOW_HALF), value) for value in values.values()]
         alternatives = [(*tests, choice) for tests in alternatives for choice in choices]
-    answer, modes, no_rw = rule.get("answer", ""), tuple(rule.get("exec", ())), rule.get("no_rw", False)
-    return rule["call"], rule["reason"], tuple(alternatives), answer, modes, names, no_rw
+    modes = tuple(rule.get("exec", ()))
+    return rule["call"], rule["reason"], tuple(alternatives), rule.get("answer", ""), modes, names, rule.get("rw")

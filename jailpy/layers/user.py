@@ -42,4 +42,4 @@ def _filter_forbids(context: Context) -> bool:
     if wanted.violation == "record" or not context.wants("seccomp"):
         return False
     policy = seccomp_filter.policy(wanted.allow, wanted.deny, wanted.violation, profile.filesystem.exec, context.host.machine)
-    return not any(each.name in _MAKERS and not each.errno and () in each.alternatives for each in policy.decisions)
+    return not any(each.name in _MAKERS and each.errno is None and () in each.alternatives for each in policy.decisions)

@@ -55,7 +55,7 @@ class Known:
     def plan_for(self, request: api.Request) -> Plan | None:
         """Return the plan for a request that differs in its command alone; None where what it shows has changed."""
         kept = self.plan.command
-        if kept.sources or kept.put or kept.root or kept.devices or kept.without_device:
+        if kept.sources or kept.put or kept.root or kept.keep or kept.devices or kept.without_device:
             command = api.command_of(request, self.plan.profile, self.plan.host)
         else:
             command = kept.replace(argv=request.argv, environment=api.environment_of(self.plan.profile), script=request.script)

@@ -151,7 +151,7 @@ def allow_with(
         (group, rule)
         for group in sorted(table.groups.values(), key=lambda group: len(group.rules))
         for rule in group.rules
-        if rule.call == name and not rule.answer and not rule.no_rw and rule.fits(args)
+        if rule.call == name and not rule.answer and rule.rw is not False and rule.fits(args)
     ]
     for group, rule in fitting:
         if rule.exec and exec_mode not in rule.exec:

@@ -100,6 +100,50 @@ def test_a_pass_fd_has_its_own_number(launcher):
             os.close(number)
 
 
+FLUSHING = """
+import ctypes, errno, mmap, os, sqlite3, sys
+def answer(act, *args):
+    try: return str(act(*args))
+    except OSError as error: return errno.errorcode[error.errno]
+print(answer(os.fsync, int(sys.argv[1])), answer(os.fdatasync, int(sys.argv[1])))
+connection = sqlite3.connect("here.db")
+connection.execute("create table words (word)"); connection.execute("insert into words values ('kept')"); connection.commit()
+area = mmap.mmap(os.open("here.db", os.O_RDWR), 4096); area.flush()
+print(sqlite3.connect("here.db").execute("select word from words").fetchone()[0])
+"""
+
+
+def test_flushes_reach_the_kernel_where_something_can_be_written_that_outlives_the_run(launcher, tmp_path):
+    """A pipe cannot be flushed (EINVAL of the kernel's); where nothing outlives the run, the filter says that it is done."""
+    answers = {}
+    (tmp_path / "file").write_text("")
+    reader, writer = os.pipe()
+    reading, writing = os.open(tmp_path / "file", os.O_RDONLY), os.open(tmp_path / "file", os.O_WRONLY)
+    folder = os.open(tmp_path, os.O_RDONLY)
+    cases = {
+        "pipe": {}, "read": {"pass_fds": [writer, reading]}, "write": {"pass_fds": [writer, writing]},
+        "folder": {"pass_fds": [writer, folder]}, "rw": {"rw": [f"{tmp_path}:/work/kept"]}, "ro": {"ro": [f"{tmp_path}:/work/kept"]},
+        "cow": {"cow": [f"{tmp_path}:/work/kept"]},
+    }  # fmt: skip
+    try:
+        for name, options in cases.items():
+            done = launcher.run(
+                ["/usr/bin/python3", "-c", FLUSHING, str(writer)], **{"pass_fds": [writer], **options}, text=True
+            )
+            assert (done.verdict, done.stderr, done.violations) == ("ok", "", [])
+            first, second = done.stdout.splitlines()
+            assert second == "kept"
+            answers[name] = first
+            noted = [note for note in done.report()["notes"] if "answered with success, and not done: " in note]
+            assert bool(noted) == (first == "None None"), "the report says so"
+    finally:
+        for number in (reader, writer, reading, writing, folder):
+            os.close(number)
+    flushed = {name for name, answer in answers.items() if answer == "EINVAL EINVAL"}
+    assert flushed == {"write", "folder", "rw"}
+    assert {answers[name] for name in answers if name not in flushed} == {"None None"}
+
+
 def test_every_low_number_can_be_passed(launcher):
     """None of them is taken by the launcher's own descriptors."""
     reader, writer = os.pipe()

@@ -34,8 +34,8 @@ ARGS = st.lists(st.one_of(NEAR, WORDS), min_size=6, max_size=6)
 
 
 @functools.cache
-def made(allow, deny, violation, exec_mode, arch):
-    policy = seccomp_filter.policy(allow, deny, violation, exec_mode, arch)
+def made(allow, deny, violation, exec_mode, arch, rw):
+    policy = seccomp_filter.policy(allow, deny, violation, exec_mode, arch, rw=rw)
     return policy, bpf.decode(seccomp_filter.compile_policy(policy))
 
 
@@ -45,13 +45,14 @@ def made(allow, deny, violation, exec_mode, arch):
     profile=st.sampled_from([(), ("@unix",), ("@unix", "@inet"), ("@sandbox", "@debug"), ("ioctl", "clone3")]),
     violation=st.sampled_from(["errno", "record"]),
     exec_mode=st.sampled_from(["any", "system", "none"]),
+    rw=st.booleans(),
     number=st.one_of(st.integers(0, 1023), st.integers(0, 0xFFFFFFFF)),
     args=ARGS,
 )
-def test_any_call_meets_what_the_policy_says(arch, profile, violation, exec_mode, number, args):
+def test_any_call_meets_what_the_policy_says(arch, profile, violation, exec_mode, rw, number, args):
     # made on x86-64 for another architecture, a program keeps libseccomp's check for x32
     assume(arch == "x86_64" or number < 0x40000000)
-    policy, program = made(("@default", *profile), (), violation, exec_mode, arch)
+    policy, program = made(("@default", *profile), (), violation, exec_mode, arch, rw)
     assert bpf.run(program, arch, number, args) == expected(policy, number, args)
 
 
@@ -62,10 +63,11 @@ def test_any_call_meets_what_the_policy_says(arch, profile, violation, exec_mode
     name=st.sampled_from(sorted({
         rule.call for group in syscall_table.load().groups.values() for rule in group.rules if rule.alternatives != ((),)
     })),
+    rw=st.booleans(),
     args=ARGS,
 )  # fmt: skip
-def test_calls_with_argument_rules_meet_what_the_policy_says(arch, profile, name, args):
-    policy, program = made(("@default", *profile), (), "errno", "system", arch)
+def test_calls_with_argument_rules_meet_what_the_policy_says(arch, profile, name, rw, args):
+    policy, program = made(("@default", *profile), (), "errno", "system", arch, rw)
     number = syscall_table.load().number(name, arch)
     if number >= 0:
         assert bpf.run(program, arch, number, args) == expected(policy, number, args)

@@ -59,7 +59,7 @@ class Profile:
         if self.policy.record:
             return True
         return any(
-            not decision.errno and any(all(args[at] & mask == value for at, mask, value in tests) for tests in decision.alternatives)
+            decision.errno is None and any(all(args[at] & mask == value for at, mask, value in tests) for tests in decision.alternatives)
             for decision in self.by_call.get(call, ())
         )  # fmt: skip
 
@@ -67,7 +67,7 @@ class Profile:
         """Say in one word what a table shows of a call."""
         if self.policy.record:
             return "recorded"
-        allowed = [decision for decision in self.by_call.get(call, ()) if not decision.errno]
+        allowed = [decision for decision in self.by_call.get(call, ()) if decision.errno is None]
         if not allowed:
             return ""
         return "yes" if allowed[0].alternatives == syscall_table.ANY_CALL else "some"

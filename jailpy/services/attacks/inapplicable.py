@@ -43,7 +43,7 @@ def _seccomp(attack: Attack, plan: Plan) -> str:
     if not attack.call:
         return ""
     policy = seccomp_filter.policy(wanted.allow, wanted.deny, wanted.violation, plan.profile.filesystem.exec)
-    allowed = {decision.name for decision in policy.decisions if not decision.errno and () in decision.alternatives}
+    allowed = {decision.name for decision in policy.decisions if decision.errno is None and () in decision.alternatives}
     if attack.call in allowed:
         return f"the profile allows {attack.call}"
     if attack.name == "use_io_uring" and surroundings.text("/proc/sys/kernel/io_uring_disabled") not in ("", "0"):

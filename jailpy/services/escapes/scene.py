@@ -80,7 +80,7 @@ class Scene:
 
     def _facts(self) -> dict[str, object]:
         policy = seccomp_filter.policy(["@default"], [])
-        allowed = " ".join(str(decision.number) for decision in policy.decisions if not decision.errno)
+        allowed = " ".join(str(decision.number) for decision in policy.decisions if decision.errno is None)
         facts = {"canary": self.canary, "word": self.word[::-1], "host": os.uname().nodename, "pid": self.decoy.pid}
         more = {"top": self.top, "port": self.sockets[0].getsockname()[1], "socket": self.top + "/socket"}
         return {**facts, **more, "allowed": allowed, "user": os.geteuid()}

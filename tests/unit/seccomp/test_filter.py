@@ -16,7 +16,7 @@ ARCHITECTURES = syscall_table.ARCHITECTURES
 OPT_IN = ("@unix", "@inet", "@sandbox", "@debug", "@namespaces")
 HOT = (
     "read", "write", "pread64", "pwrite64", "readv", "writev", "lseek", "close", "fstat", "newfstatat", "stat", "statx",
-    "mmap", "munmap", "brk", "madvise", "futex", "getpid", "getppid", "gettid", "clock_gettime", "sched_yield",
+    "mmap", "munmap", "brk", "futex", "getpid", "getppid", "gettid", "clock_gettime", "sched_yield",
     "rt_sigprocmask", "rt_sigaction", "rt_sigreturn", "epoll_wait", "epoll_pwait", "poll", "wait4", "pipe2", "dup2", "getdents64", "access", "readlink", "unlink", "getrandom",
 )  # fmt: skip
 
@@ -36,7 +36,7 @@ def expected(policy, number, args):
         if decision.number == number and any(
             all(args[argument] & mask == value for argument, mask, value in tests) for tests in decision.alternatives
         ):
-            return bpf.ERRNO | decision.errno if decision.errno else bpf.ALLOW
+            return bpf.ALLOW if decision.errno is None else bpf.ERRNO | decision.errno
     return bpf.NOTIFY
 
 
@@ -50,8 +50,9 @@ def matching(tests, filler=0):
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 @pytest.mark.parametrize("filler", [0, 0xFFFFFFFFFFFFFFFF, 0xDEADBEEF00000000])
-def test_every_number_meets_what_the_policy_says(arch, filler):
-    policy = seccomp_filter.policy(["@default"], [], arch=arch)
+@pytest.mark.parametrize("rw", [True, False])
+def test_every_number_meets_what_the_policy_says(arch, filler, rw):
+    policy = seccomp_filter.policy(["@default"], [], arch=arch, rw=rw)
     program = bpf.decode(seccomp_filter.compile_policy(policy))
     answers = {number: bpf.run(program, arch, number, [filler] * 6) for number in range(1024)}
     assert answers == {number: expected(policy, number, [filler] * 6) for number in range(1024)}
@@ -83,9 +84,10 @@ def test_every_rule_of_every_group_allows_its_call_and_not_an_altered_one(table,
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_a_conditional_rule_is_more_than_words(table, arch):
+@pytest.mark.parametrize("rw", [True, False])
+def test_a_conditional_rule_is_more_than_words(table, arch, rw):
     """Of every syscall with conditions in @default, some call passes and some other does not."""
-    policy = seccomp_filter.policy(["@default"], [], arch=arch)
+    policy = seccomp_filter.policy(["@default"], [], arch=arch, rw=rw)
     program = bpf.decode(seccomp_filter.compile_policy(policy))
     conditional = [decision for decision in policy.decisions if decision.alternatives != syscall_table.ANY_CALL]
     for decision in conditional:
@@ -96,7 +98,7 @@ def test_a_conditional_rule_is_more_than_words(table, arch):
         ]
         altered += [[0xFFFFFFFFFFFFFFFF] * 6, [0x5555555555555555] * 6]
         answers = {bpf.run(program, arch, decision.number, args) for args in altered}
-        wanted = bpf.ERRNO | decision.errno if decision.errno else bpf.ALLOW
+        wanted = bpf.ALLOW if decision.errno is None else bpf.ERRNO | decision.errno
         assert answers - {wanted}, decision.name
         assert bpf.run(program, arch, decision.number, matching(decision.alternatives[0])) == wanted, decision.name
     assert len(conditional) > 15
@@ -158,6 +160,16 @@ def test_advice_that_would_throw_shared_pages_out_is_not_taken(table):
         answers = [bpf.run(program, arch, number, [3, 0, 0, advice]) for advice in range(7)]
         assert answers == [*[bpf.ALLOW] * 4, bpf.ERRNO | 22, bpf.ALLOW, bpf.NOTIFY]
         assert bpf.run(program, arch, number, [3, 0, 0, 1 << 32 | 4]) == bpf.ERRNO | 22
+
+
+def test_advice_on_mappings_touches_no_shared_pages(table):
+    for arch in ARCHITECTURES:
+        number, program = table.number("madvise", arch), compiled(arch=arch)
+        answers = {advice: bpf.run(program, arch, number, [0, 4096, advice]) for advice in range(128)}
+        assert {advice for advice, answer in answers.items() if answer == bpf.ERRNO | 22} == {12, 20, 21}
+        assert {4, 8, 14, 25, 102} <= {advice for advice, answer in answers.items() if answer == bpf.ALLOW}
+        assert {answers[advice] for advice in (26, 99, 100, 101, 104)} == {bpf.NOTIFY}
+        assert bpf.run(program, arch, number, [0, 4096, 1 << 32 | 21]) == bpf.ERRNO | 22
 
 
 def test_reading_does_not_tell_what_is_in_memory(table):
@@ -250,6 +262,30 @@ def test_opening_carries_no_check_where_nothing_written_outlives_the_jail(table,
     assert [bpf.run(program[rw], arch, *chmod) for rw in (0, 1)] == [bpf.NOTIFY, bpf.NOTIFY]
     opening = [rule for rule in seccomp_filter.policy(["@default"], [], arch=arch, rw=False).decisions if rule.name == "openat"]
     assert [rule.alternatives for rule in opening] == [((),)]
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+@pytest.mark.parametrize(("rw", "violation", "flushed"), [
+    (True, "errno", bpf.ALLOW), (False, "errno", bpf.ERRNO), (True, "record", bpf.ALLOW), (False, "record", bpf.ALLOW),
+])  # fmt: skip
+def test_nothing_is_flushed_where_nothing_written_outlives_the_jail(table, arch, rw, violation, flushed):
+    policy = seccomp_filter.policy(["@default"], [], violation, arch=arch, rw=rw)
+    program = bpf.decode(seccomp_filter.compile_policy(policy))
+    for call in ("fsync", "fdatasync", "sync_file_range"):
+        answers = {bpf.run(program, arch, table.number(call, arch), [filler] * 6) for filler in (0, 3, 0xFFFFFFFFFFFFFFFF)}
+        assert answers == {flushed}, call
+    answers = [
+        bpf.run(program, arch, table.number("msync", arch), [0, 4096, flags]) for flags in (0, 1, 2, 3, 4, 6, 1 << 32 | 4)
+    ]
+    assert answers == [*[bpf.ALLOW] * 4, *[flushed] * 3]
+
+
+def test_a_profile_that_names_a_flush_has_it(table):
+    for allow, deny, wanted in (["fsync"], [], bpf.ALLOW), ([], ["fsync"], bpf.NOTIFY):
+        program = bpf.decode(
+            seccomp_filter.compile_policy(seccomp_filter.policy(["@default", *allow], deny, arch="x86_64", rw=False))
+        )
+        assert bpf.run(program, "x86_64", table.number("fsync", "x86_64"), [3]) == wanted
 
 
 def test_a_plain_name_allows_every_argument_and_deny_beats_it(table):

@@ -7,8 +7,9 @@
 # [unproven]
 # RWF_NOWAIT = "a filesystem without it"
 # cachestat = "from Linux 6.5"
+# MADV_MERGEABLE = "a kernel without it"
 # inotify = "where the caller has used up its instances"
-"""Asks which pages of a shared file are in memory, throws them out, and watches for accesses."""
+"""Asks which pages of a shared file are in memory, throws them out, has pages merged with those of others, and watches for accesses."""
 
 import ctypes
 import mmap
@@ -42,11 +43,18 @@ def evicted():
     return "pages thrown out of memory"
 
 
+def advised(advice):
+    area.madvise(advice)
+    return "advice taken"
+
+
 def at_once():
     return f"{os.preadv(number, [bytearray(64)], 0, os.RWF_NOWAIT)} bytes were in memory"
 
 
 attempt("eviction", evicted)
 os.pread(number, 64, 0)
+for name, advice in (("MADV_COLD", 20), ("MADV_PAGEOUT", 21), ("MADV_MERGEABLE", 12)):
+    attempt(name, advised, advice)
 attempt("RWF_NOWAIT", at_once)
 attempt("inotify", lambda: f"descriptor {call('inotify_init1', 0)}")
