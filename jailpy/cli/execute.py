@@ -107,6 +107,12 @@ def _say_ending(parsed: Parsed, result: api.Result) -> None:
                 say(line)
         if parsed.has("verbose"):
             say(words.summary(outcome))
+    if outcome.verdict == "nonzero_exit" and result.plan:
+        from jailpy.cli import unshown
+
+        hint = unshown.hint(result.plan)
+        if hint:
+            say(hint)
 
 
 def _say_collected(parsed: Parsed, result: api.Result) -> None:

@@ -53,6 +53,36 @@ def test_death_by_a_signal(jailpy, number):
     assert done.verdict == ("file_size_limit" if number == 25 else "signaled")
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["cat", "a.py"], "a.py is here, but not in the jail; to show it: --ro a.py"),
+        (["cat", "./a.py"], "./a.py is here, but not in the jail; to show it: --ro a.py"),
+        (["cat", "in side/b"], "in side/b is here, but not in the jail; to show it: --ro 'in side'"),
+        (["cat", "nothing"], None),
+        (["cat", "/etc/shadow"], None),
+        (["cat", "../a.py"], None),
+        (["true", "a.py"], None),
+    ],
+)
+def test_a_file_that_nobody_showed_is_named(jailpy, tmp_path, monkeypatch, words, named):
+    folder = tmp_path / "in side"
+    folder.mkdir()
+    for path in (tmp_path / "a.py", folder / "b", folder / "a.py"):
+        path.touch()
+    monkeypatch.chdir(folder if words[1].startswith("..") else tmp_path)
+    found = [line for line in execute(jailpy, "--", *words).err.decode().splitlines() if "hint" in line]
+    assert found == ([] if named is None else [f"jailpy: hint: {named}"])
+
+
+@pytest.mark.parametrize("options", [["--ro", "a.py"], ["--put", "a.py"], ["--ro", ".:/work"], ["--workdir", "/x"], ["-q"]])
+def test_a_file_that_is_shown_is_not_named(jailpy, tmp_path, monkeypatch, options):
+    (tmp_path / "a.py").touch()
+    monkeypatch.chdir(tmp_path)
+    done = execute(jailpy, *options, "--", "sh", "-c", "exit 3", "a.py")
+    assert (done.status, b"hint" in done.err) == (3, options[0] == "--workdir")
+
+
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="x32 is an ABI of x86-64")
 def test_a_call_of_another_architecture_is_a_security_violation(jailpy):
     """x32's getpid: the kernel kills the caller by SIGSYS, and that names the verdict."""
