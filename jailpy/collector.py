@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Entry = dict[str, object]
 
 DEEPEST = 32
+MOST_WORDS = 8 << 20
 _CHUNK = 1 << 20
 _RESOLVE = mount.RESOLVE_BENEATH | mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_NO_MAGICLINKS | mount.RESOLVE_NO_XDEV
 _KINDS = {
@@ -110,7 +111,8 @@ def collect(views: list[tuple[str, int]], orders: list[Order], limits: Limits) -
 
     `views` pairs folders, as paths relative to the work folder ("" for itself), with descriptors of their views.
     An entry has `name`, `destination`, `bytes`, `refused` (null, or the reason) and `warning` (null, or words on a name that
-    programs of the host obey). At most `disk` bytes in `inodes` files, each within `file_size`, are copied in all.
+    programs of the host obey). At most `disk` bytes in `inodes` files, each within `file_size`, are copied in all, and no more
+    once the names in the entries, as they are written there, are more than `MOST_WORDS` bytes.
     """
     taking = _Taking(limits)
     for each in orders:
@@ -137,6 +139,7 @@ class _Taking:
     def __init__(self, limits: Limits) -> None:
         self.entries: list[Entry] = []
         self._bytes = limits.disk
+        self._words = MOST_WORDS
         self._files = limits.inodes
         self._largest = limits.disk if limits.file_size is None else min(limits.disk, limits.file_size)
 
@@ -169,8 +172,9 @@ class _Taking:
         """Take everything in a folder; closes `source`."""
         try:
             for each in sorted(os.listdir(source)):
-                if self._files <= 0:
-                    self._add(f"{name}/...", destination, None, "too many files")
+                if self._files <= 0 or self._words <= 0:
+                    why = "too many files" if self._words > 0 else "names too long in all"
+                    self._add(f"{name}/...", destination, None, why)
                     return
                 self._files -= 1
                 self._take_one(source, target, each, (f"{name}/{each}", f"{destination}/{each}"), depth)
@@ -217,6 +221,7 @@ class _Taking:
 
     def _add(self, name: str, destination: str, count: int | None, refused: str | None) -> None:
         name, destination = escape.line(name), escape.line(destination)
+        self._words -= len(name.encode()) + len(destination.encode())
         warning = _WARNING if refused is None and obeyed(name) else None
         self.entries.append({"name": name, "destination": destination, "bytes": count, "refused": refused, "warning": warning})
 

@@ -61,7 +61,13 @@ class Worker:
                     answer = self._answer(request, descriptors)
                 except JailPyError as error:
                     answer = {"error": plain(error)}
-                messages.send(self._connection, answer)
+                self._say(answer)
+
+    def _say(self, answer: dict[str, Any]) -> None:
+        try:
+            messages.send(self._connection, answer)
+        except ValueError as error:
+            messages.send(self._connection, {"error": plain(InternalError(f"the report cannot be sent: {error}"))})
 
     def _next(self) -> tuple[dict[str, Any], list[int]] | None:
         """Return the next request; until it comes, build jails like the last one."""

@@ -64,6 +64,37 @@ def test_what_is_refused_is_said_and_the_status_stays_the_payloads(sh, here):
     assert done.err.count(b"refused") == len(names) - 1
 
 
+TOWER = """
+import os
+name, count = b"\\x01" * 255, 0
+os.mkdir("out")
+os.chdir("out")
+for _ in range(30):
+    os.mkdir(name)
+    os.chdir(name)
+try:
+    while True:
+        os.close(os.open(b"%05d" % count + b"\\x01" * 250, os.O_CREAT | os.O_WRONLY))
+        count += 1
+except OSError:
+    print(count)
+"""
+
+
+def test_names_that_would_fill_the_report(here, jailpy):
+    """16,000 files, each with a path of 8,000 bytes that no text has: 1.3 GB of JSON if all of it were said."""
+    (here / "tower.py").write_text(TOWER)
+    done = execute(jailpy, "--ro", "tower.py", "--get", "out:out", "--wall", "60s", "-q", "--", PYTHON, "tower.py")
+    assert done.verdict == "ok"
+    assert int(done.out) > 10_000, "control: the names were there"
+    said = sum(len(entry["name"]) + len(entry["destination"]) for entry in done.report["collected"])
+    assert 8 << 20 < said < 16 << 20
+    assert done.report["collected"][-1]["refused"] == "names too long in all"
+    taken = [entry for entry in done.report["collected"] if entry["refused"] is None]
+    assert len(taken) > 50
+    assert sum(len(files) for _, _, files, _ in os.fwalk(here / "out")) == len(taken)
+
+
 def test_nothing_of_the_host_comes_out_by_a_mount_point(sh, here):
     done = sh("echo own > own", "--ro", "data", "--ro", "secret", "--get", ".:all", "--get", "data/f:f", "--get", "secret:s")
     assert {name: bool(entry["refused"]) for name, entry in entries(done).items()} == {
