@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import sqlite3
 import threading
+import types
 
 import pytest
 from msgspec.structs import replace
 
 from jailpy.errors import UsageError
 from jailpy.services.grading import intake
+from jailpy.services.grading import session as module
 from jailpy.services.grading.results import Excerpt, Limits, SubmissionResult, TestResult, Verdict
-from jailpy.services.grading.session import Session, Watch
+from jailpy.services.grading.session import Clock, Session, Watch
 from jailpy.services.grading.store import NAME, Store, asked
 from jailpy.services.grading.submission import SourceFile, Submission
 
@@ -107,6 +110,15 @@ def test_results_are_in_order_whatever_ends_first(submissions):
     for result in session.results:
         assert result.started_at <= result.ended_at
         assert result.tests[0].output.text == "\ufffd\ufffd\ufffd"  # what cannot be written is replaced
+
+
+def test_times_do_not_follow_a_clock_that_is_set(monkeypatch):
+    clock = Clock()
+    began = dt.datetime.fromisoformat(clock.now())
+    shifted = types.SimpleNamespace(now=lambda zone: dt.datetime.now(zone) - dt.timedelta(days=1))
+    monkeypatch.setattr(module, "dt", types.SimpleNamespace(datetime=shifted, timedelta=dt.timedelta, UTC=dt.UTC))
+    assert dt.datetime.fromisoformat(Clock().now()) < began, "control: a new one does"
+    assert dt.timedelta() <= dt.datetime.fromisoformat(clock.now()) - began < dt.timedelta(minutes=1)
 
 
 def test_no_more_at_a_time_than_there_are_jobs(submissions):

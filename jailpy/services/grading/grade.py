@@ -12,7 +12,7 @@ from jailpy import __version__
 from jailpy.services.grading import intake, reports
 from jailpy.services.grading.engine import Judge, Options
 from jailpy.services.grading.results import Grading, Host, Limits
-from jailpy.services.grading.session import Session, Watch, now
+from jailpy.services.grading.session import Clock, Session, Watch
 from jailpy.services.grading.slots import physical_cores
 from jailpy.services.grading.store import Store, asked
 from jailpy.services.grading.verify import Verifying
@@ -86,7 +86,8 @@ class Run:
         self._session: Session | None = None
         self._limits = Limits()
         self._stopped = False
-        self._started_at = now()
+        self._clock = Clock()
+        self._started_at = self._clock.now()
         self.grading: Grading | None = None
 
     @property
@@ -127,7 +128,9 @@ class Run:
             judging = Verifying(judging, order.problem, self._limits)
         try:
             store.keep_limits(self._limits)
-            self._session = Session(judging, order.sources, store=store, resume=order.resume, watch=self._watch)
+            self._session = Session(
+                judging, order.sources, store=store, resume=order.resume, watch=self._watch, clock=self._clock
+            )
             if not self._stopped:
                 self._session.run()
         finally:
@@ -142,7 +145,7 @@ class Run:
             interrupted=self._stopped,
             host=host(),
             started_at=self._started_at,
-            ended_at=now(),
+            ended_at=self._clock.now(),
             jailpy=__version__,
             options=msgspec.to_builtins(self._order.options)
             | ({"workers": self._order.workers} if self._order.workers else {}),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import queue
 import threading
+import time
 from typing import Protocol
 
 import msgspec
@@ -89,6 +90,18 @@ class _Stop(msgspec.Struct, frozen=True):
     """Somebody asked for the end."""
 
 
+class Clock:
+    """The time of day when this was made, and from then on by the clock that nobody can set: durations are true."""
+
+    def __init__(self) -> None:
+        self._began, self._start = dt.datetime.now(dt.UTC), time.monotonic()
+
+    def now(self) -> str:
+        """Return the time, UTC, RFC 3339, with milliseconds."""
+        moment = self._began + dt.timedelta(seconds=time.monotonic() - self._start)
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 class Session:
     """Judges sources. `store` keeps results; with `resume` what it has is not judged again."""
 
@@ -101,8 +114,10 @@ class Session:
         store: Store | None = None,
         resume: bool = False,
         watch: Watch | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._judging = judging
+        self._clock = clock or Clock()
         self._sources = sources
         self._bounds = bounds or intake.Bounds()
         self._store, self._resume = store, resume
@@ -222,7 +237,7 @@ class Session:
             self._events.put(_Ended())
 
     def _judge(self, index: int, source: Source) -> _Done:
-        started = now()
+        started = self._clock.now()
         submission = None
         try:
             submission = intake.load(source, self._bounds)
@@ -233,16 +248,12 @@ class Session:
         except Exception as error:  # noqa: BLE001 - the others are to be judged all the same, and the report tells of it
             result = SubmissionResult(name=source.name, verdict=Verdict.IE, message=f"{type(error).__name__}: {error}")
         notes = submission.notes if submission else ()
-        result = replace(sound(result), name=source.name, notes=(*notes, *result.notes), started_at=started, ended_at=now())
+        ended, notes = self._clock.now(), (*notes, *result.notes)
+        result = replace(sound(result), name=source.name, notes=notes, started_at=started, ended_at=ended)
         return _Done(index, result, submission)
 
     def _tell(self, submission: Submission, test: TestResult) -> None:
         self._events.put(_Told(submission.name, test))
-
-
-def now() -> str:
-    """Return the time, UTC, RFC 3339, with milliseconds."""
-    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def sound(result: SubmissionResult) -> SubmissionResult:

@@ -21,14 +21,11 @@ SETTABLE = {
     },
     "datetime": {"now", "utcnow", "today"},
     "date": {"today"},
-    "signal": {"ITIMER_REAL_ABS"},
-    "os": {"TFD_TIMER_ABSTIME"},
 }  # fmt: skip
-NAMES = set().union(*SETTABLE.values()) - {"time", "now", "today"}
 # What reads it, and why it may.
 ALLOWED = {
     "api.py now": "started_at of the report",
-    "services/grading/session.py now": "started_at and ended_at of the report",
+    "services/grading/session.py __init__": "when a grading began; it goes on by time.monotonic",
     "profile/locate.py is_settled": "the times of files are of this clock; where it jumps, a file is read once more",
     "host/changes.py _is_settled": "as for profiles",
 }
