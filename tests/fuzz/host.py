@@ -51,7 +51,8 @@ def files(watched):
 
 
 def names():
-    return {**{path: sorted(os.listdir(path)) for path in FOLDERS}, **{path: os.path.lexists(path) for path in MADE}}
+    there = {os.path.join(path, name): True for path in FOLDERS for name in os.listdir(path)}
+    return {**there, **{path: os.path.lexists(path) for path in MADE}}
 
 
 def facts():
