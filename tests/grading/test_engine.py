@@ -12,6 +12,7 @@ import pytest
 
 from jailpy.services.grading import runs
 from jailpy.services.grading.results import Limits, Timing, Verdict
+from jailpy.services.grading.submission import SourceFile, Submission
 from jailpy.services.grading.verdicts import Ending
 from jailpy.services.languages import Language
 from tests.grading.conftest import submission, write
@@ -76,6 +77,27 @@ def test_what_does_not_compile_is_told_with_the_compilers_words(judge_of, sums, 
         found = verdict_of(judge, name, text)
         assert (found.verdict, found.compile.ok, found.tests) == (Verdict.CE, False, ())
         assert word in found.compile.output.text
+
+
+def test_a_single_script_is_checked_only_after_it_failed(judge_of, sums):
+    """Python parses a file to its end before it runs it: one that ran well is a program."""
+    judge, told = judge_of(sums), []
+    given = submission("a.py", GOOD), submission("a.py", "print(0)\n"), submission("a.py", f"{GOOD}print(\n")
+    right, wrong, broken = (judge.judge(each, lambda _, test: told.append(test)) for each in given)
+    assert (right.verdict, right.compile) == (Verdict.AC, None)
+    assert (wrong.verdict, wrong.compile.ok) == (Verdict.WA, True)
+    assert (broken.verdict, broken.compile.ok, broken.tests) == (Verdict.CE, False, ())
+    assert len(told) == len(right.tests) + len(wrong.tests)
+
+
+def test_several_scripts_are_checked_before_they_run(judge_of, sums):
+    """A broken file that is never imported would not be noticed by running the others."""
+    judge = judge_of(sums)
+    files = (SourceFile(path="main.py", content=GOOD.encode()), SourceFile(path="other.py", content=b"pass\n"))
+    right = judge.judge(Submission(name="a", files=files))
+    assert (right.verdict, right.compile.ok) == (Verdict.AC, True)
+    broken = judge.judge(Submission(name="b", files=(files[0], SourceFile(path="other.py", content=b"print(\n"))))
+    assert (broken.verdict, broken.tests) == (Verdict.CE, ())
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,10 @@ _OURS = ("internal_error", "not_started", "cancelled")
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
-    """A submission's program, or the verdict that it has without one."""
+    """A submission's program, or the verdict that it has without one. `is_put_off` where the compile command was left out."""
 
     program: Program | None = None
+    is_put_off: bool = False
     verdict: Verdict = Verdict.CE
     message: str = ""
     language: str = ""
@@ -50,8 +51,10 @@ def submission(
     known: Mapping[str, Language],
     limits: Limits,
     slots: Slots,
+    *,
+    lazily: bool = False,
 ) -> Compiled:
-    """Compile a submission. Raises OSError, JailPyError."""
+    """Compile a submission, in an empty folder; `lazily` as for `build.build`. Raises OSError, JailPyError."""
     files = {file.path: file.content for file in given.files}
     language = known.get(given.language) if given.language else languages.detect(files, known)
     if language is None:
@@ -69,6 +72,7 @@ def submission(
             language,
             files,
             folder,
+            lazily=lazily,
             **_limits(problem.limits.compilation_time, problem.limits.compilation_memory),
             program_memory=limits.memory_bytes,
         )
@@ -107,6 +111,7 @@ def _compiled(language: Language, built: Built) -> Compiled:
     ours = done is not None and done.verdict in _OURS
     return Compiled(
         program=built.program,
+        is_put_off=bool(language.compile) and built.program is not None and done is None,
         verdict=Verdict.IE if ours else Verdict.CE,
         message=built.problem,
         language=language.code,

@@ -132,6 +132,10 @@ class Judge:
         self.close()
 
 
+class _NoProgramError(Exception):
+    """What ran is no program: its compiler says so."""
+
+
 class _Case:
     """One submission on its way through the tests."""
 
@@ -143,30 +147,43 @@ class _Case:
         self._on_test, self._limits = on_test, limits
         self._tests: list[TestResult] = []
         self._groups: list[GroupResult] = []
-        self._language = ""
 
     def judge(self) -> SubmissionResult:
         """Compile, run, check, add up."""
-        found = compiling.submission(
-            self._problem, self._submission, self._slot, self._folder, self._judge.languages, self._limits, self._judge.slots
-        )
-        self._language = found.language
-        if found.program is None:
-            return self._result(found.verdict, found.message, found.result)
-        self._program = found.program
-        whole = self._group(self._problem.root)
-        return self._result(whole.verdict, "", found.result, whole.score)
+        self._compiled = self._compile(lazily=True)
+        if self._compiled.program is None:
+            return self._result(self._compiled.verdict, self._compiled.message)
+        self._program = self._compiled.program
+        try:
+            whole = self._group(self._problem.root)
+        except _NoProgramError:
+            return self._result(self._compiled.verdict, self._compiled.message)
+        return self._result(whole.verdict, "", whole.score)
 
-    def _result(self, verdict: Verdict, message: str, compiled: object, score: float | None = None) -> SubmissionResult:
+    def _compile(self, *, lazily: bool) -> compiling.Compiled:
+        folder = tempfile.mkdtemp(dir=self._folder)
+        judge, given, slot = self._judge, self._submission, self._slot
+        return compiling.submission(
+            self._problem, given, slot, folder, judge.languages, self._limits, judge.slots, lazily=lazily
+        )
+
+    def _check_program(self) -> None:
+        """Compile after the first test where that was put off: it failed, maybe because there is no program to run."""
+        if self._compiled.is_put_off:
+            self._compiled = self._compile(lazily=False)
+            if self._compiled.program is None:
+                raise _NoProgramError
+
+    def _result(self, verdict: Verdict, message: str, score: float | None = None) -> SubmissionResult:
         scoring_ = self._problem.is_scoring and not verdict.is_ours
         return SubmissionResult(
             name=self._submission.name,
             verdict=verdict,
-            language=self._language,
+            language=self._compiled.language,
             score=(score or 0.0) if scoring_ else None,
             max_score=self._problem.max_score,
             message=message,
-            compile=compiled,  # type: ignore[arg-type]
+            compile=self._compiled.result,
             groups=tuple(self._groups),
             tests=tuple(self._tests),
         )
@@ -208,6 +225,8 @@ class _Case:
             result = self._judged(group, test)
         except CommandError as error:  # what was compiled is no program: its maker's fault, not the jail's
             result = TestResult(name=test.name, verdict=Verdict.RTE, kind=test.kind, group=test.group, message=str(error))
+        if not self._tests and result.verdict not in (Verdict.AC, Verdict.IE):
+            self._check_program()
         self._tests.append(result)
         if self._on_test:
             self._on_test(self._submission, result)

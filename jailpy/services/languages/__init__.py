@@ -31,6 +31,7 @@ class Language(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     shebang: str = ""
     compile: tuple[str, ...] = ()
     keeps: Literal["binary", "all"] = "binary"
+    whole: bool = False
     shows: tuple[str, ...] = ()
     runtime: tuple[str, ...] = ()
 

@@ -80,11 +80,14 @@ def build(
     files: Mapping[str, bytes],
     folder: str,
     main: str = "",
+    *,
+    lazily: bool = False,
     **limits: Any,
 ) -> Built:
     """Compile files in a jail and keep what comes out in `folder`, an empty folder of the host.
 
-    `limits` are options of the compiler's run; `memory` is what the program will have. Raises OSError, JailPyError.
+    `limits` are options of the compiler's run; `program_memory` is what the program will have. `lazily` leaves out a compile
+    command that would tell no more than a run that ends well. Raises OSError, JailPyError.
     """
     language.require()
     main = main or main_file(language, files)
@@ -99,7 +102,7 @@ def build(
     listed = tuple(map(_no_option, language.sources(files) or [main]))
     names = Names(files=listed, main=_no_option(main), memory_mib=max(1, memory >> 20))
     run = tuple(language.command(language.run, names))
-    if not language.compile:
+    if not language.compile or (lazily and language.whole and len(files) == 1):
         return Built(program=_program(language, sources, run, names))
     os.mkdir(kept)
     command = tuple(language.command(language.compile, names))
