@@ -138,5 +138,5 @@ def hostile():
         SubmissionResult(name="=1+1", verdict=Verdict.CE, compile=compiled),
         SubmissionResult(name="x" * 500, verdict=Verdict.IE, message=HOSTILE),
     ]
-    problem = ProblemInfo(name=HOSTILE, digest=HOSTILE, tests=(TestCase(name=HOSTILE),))
+    problem = ProblemInfo(name=HOSTILE, title=HOSTILE, digest=HOSTILE, tests=(TestCase(name=HOSTILE),))
     return grading(entries, problem=problem, interrupted=True, pending=(HOSTILE,), options={HOSTILE: HOSTILE})

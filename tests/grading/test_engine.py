@@ -11,6 +11,7 @@ import types
 import pytest
 
 from jailpy.services.grading import runs
+from jailpy.services.grading.explain import explain
 from jailpy.services.grading.results import Limits, Timing, Verdict
 from jailpy.services.grading.submission import SourceFile, Submission
 from jailpy.services.grading.verdicts import Ending
@@ -59,8 +60,31 @@ def test_verdicts_have_their_evidence(judge_of, sums, text, verdict, limit):
     first = found.tests[0]
     assert (found.verdict, first.verdict) == (verdict, verdict)
     assert (first.evidence.limit if first.evidence else None) == limit
-    if limit in ("cpu", "idle", "wall"):
+    if limit in ("cpu", "idle", "wall", "memory", "output"):
         assert first.evidence.measured >= first.evidence.configured > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict", "said"),
+    [
+        ("while True: pass\n", "TLE", "more than 0.5 s of processor time"),
+        ("import time; time.sleep(60)\n", "ITLE", "did nothing for 1.5 s"),
+        ("x = bytearray(10**9)\n", "MLE", "used more than 64 MB; it was stopped at 64 MB"),
+        ("print('x' * (9 << 20))\n", "OLE", "printed more than 8 MB"),
+        ("print('x' * ((8 << 20) + 1), end='')\n", "OLE", "printed more than 8 MB"),
+        ("import sys\nprint('x' * (9 << 20), file=sys.stderr)\n", "OLE", "printed more than 8 MB"),
+    ],
+)
+def test_texts_name_the_problems_limits(judge_of, sums, text, verdict, said):
+    """The jail's own limits are a little beyond them: of output for standard error, of time for what is measured again."""
+    judge = judge_of(sums, time_limit=0.5, memory=64 << 20)
+    found = verdict_of(judge, "a.py", text)
+    test = found.tests[0]
+    assert test.verdict == verdict
+    assert said in explain(test)
+    own = judge.limits
+    assert test.evidence.configured in (own.cpu_s, own.idle_s, own.memory_bytes, own.output_bytes)
+    assert test.evidence.measured >= test.evidence.configured
 
 
 def test_the_way_a_program_died_is_told(judge_of, sums):

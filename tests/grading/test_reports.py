@@ -25,7 +25,7 @@ from jailpy.services.grading import reports
 from jailpy.services.grading.reports import html_report
 from jailpy.services.grading.reports.gradescope_report import results as gradescope
 from jailpy.services.grading.reports.isolate_report import meta
-from jailpy.services.grading.results import Excerpt, Grading, SubmissionResult, TestResult, Verdict
+from jailpy.services.grading.results import Excerpt, Grading, ProblemInfo, SubmissionResult, TestResult, Verdict
 
 from . import made
 
@@ -273,6 +273,13 @@ class TestPage:
         assert {"WTLE", "secret/03", "Your program used more than 256 MB; it was stopped at 256 MB after 0.8 s."} <= set(
             read.texts
         )
+
+    @pytest.mark.parametrize(("title", "shown"), [("Paths & <em>grids</em>", "Paths & <em>grids</em>"), ("", "paths")])
+    def test_it_is_named_as_the_problem_is(self, tmp_path, title, shown):
+        read = Reader(html(tmp_path, made.grading((), problem=ProblemInfo(name="paths", title=title, digest="sha256:0"))))
+        assert read.texts.count(shown) == 1
+        assert f"{shown}: grading report" in read.texts
+        assert "em" not in read.tags
 
     def test_hostile_texts_are_texts(self, tmp_path):
         text = html(tmp_path, made.hostile())

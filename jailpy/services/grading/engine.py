@@ -12,7 +12,7 @@ import msgspec
 
 from jailpy.errors import CommandError, JailPyError
 from jailpy.services import languages
-from jailpy.services.grading import checkers, compiling, feedback, runs, scoring
+from jailpy.services.grading import checkers, compiling, contained, feedback, runs, scoring
 from jailpy.services.grading.interactive import Conversation, Talk
 from jailpy.services.grading.problem import Group, Test
 from jailpy.services.grading.results import GroupResult, SubmissionResult, TestResult, Verdict
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jailpy.services.grading.results import Limits, Timing
     from jailpy.services.grading.slots import Slot
     from jailpy.services.grading.submission import Submission
+    from jailpy.services.languages.build import Program
 
     OnTest = Callable[[Submission, TestResult], object]
 
@@ -153,7 +154,7 @@ class _Case:
         self._compiled = self._compile(lazily=True)
         if self._compiled.program is None:
             return self._result(self._compiled.verdict, self._compiled.message)
-        self._program = self._compiled.program
+        self._program = self._runnable(self._compiled.program)
         try:
             whole = self._group(self._problem.root)
         except _NoProgramError:
@@ -166,6 +167,14 @@ class _Case:
         return compiling.submission(
             self._problem, given, slot, folder, judge.languages, self._limits, judge.slots, lazily=lazily
         )
+
+    def _runnable(self, program: Program) -> Program:
+        """Return a program that can be run under the limits: a warm interpreter's script is a file of the payload's own.
+
+        In a plain container every file is, and the limit of sizes keeps them.
+        """
+        is_warm = program.warm and (self._limits.file_writing or self._options.profile == contained.PROFILE)
+        return msgspec.structs.replace(program, warm=is_warm)
 
     def _check_program(self) -> None:
         """Compile after the first test where that was put off: it failed, maybe because there is no program to run."""

@@ -116,6 +116,8 @@ def _output(test: TestResult) -> str:
 def _file(test: TestResult) -> str:
     if test.evidence and test.evidence.limit == "inodes":
         return f"Your program made more than {_configured(test, str, 'the allowed number of')} files."
+    if test.evidence and test.evidence.configured == 0:
+        return "Your program wrote to a file: this problem lets it read files only."
     return f"Your program wrote more than {_configured(test, size, 'is allowed')} to files."
 
 

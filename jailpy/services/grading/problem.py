@@ -23,9 +23,13 @@ MIB = 1 << 20
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds and bytes. `time` is CPU time of one run, None where accepted submissions are to be measured."""
+    """Seconds and bytes. `time` is CPU time of one run, None where accepted submissions are to be measured.
+
+    `file_writing` says whether a submission may create, change and remove files.
+    """
 
     time: float | None = None
+    file_writing: bool = True
     memory: int = 2048 * MIB
     output: int = 8 * MIB
     code: int = 128 << 10
@@ -107,10 +111,12 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 class Problem(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A problem as judging needs it. `warnings` are defects that do not stop judging, as `file:line: what`.
 
-    `data` is where the test data was unpacked to, "" where it lies in the problem's folder.
+    `title` is its name for people, "" where nothing gives one. `data` is where the test data was unpacked to, "" where it lies
+    in the problem's folder.
     """
 
     name: str
+    title: str = ""
     folder: str
     data: str = ""
     format: Literal["2025-09", "legacy", "folder", "dmoj"]
@@ -186,6 +192,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         )
         return results.ProblemInfo(
             name=self.name,
+            title=self.title,
             digest=self.digest,
             type="scoring" if self.is_scoring else "pass-fail",
             limits=limits,

@@ -22,8 +22,8 @@ _OLD = ("legacy", "legacy-icpc")
 _TYPES = ("pass-fail", "scoring", "multi-pass", "interactive", "submit-answer")
 _CONTRADICTIONS = (("pass-fail", "scoring"), ("submit-answer", "multi-pass"), ("submit-answer", "interactive"))
 _SAID_OF_BOTH = ("uuid", "license", "rights_owner", "source")
-_SAID = (*_SAID_OF_BOTH, "version", "credits", "embargo_until", "allow_file_writing")
-_SAID_OLD = (*_SAID_OF_BOTH, "name", "author", "source_url")
+_SAID = (*_SAID_OF_BOTH, "version", "credits", "embargo_until")
+_SAID_OLD = (*_SAID_OF_BOTH, "author", "source_url")
 _UNITS = {
     "memory": MIB,
     "output": MIB,
@@ -40,6 +40,7 @@ _SECONDS = ("compilation_time", "validation_time")
 class Meta(msgspec.Struct, kw_only=True):
     """What problem.yaml says. `is_new` of a format since 2023, `has_new_groups` of 2025-09 with its test groups."""
 
+    title: str = ""
     is_new: bool = False
     has_new_groups: bool = False
     types: tuple[str, ...] = ("pass-fail",)
@@ -68,6 +69,7 @@ def load(folder: str) -> Problem:
     scores = meta.is_scoring and (meta.is_new or "score" in meta.validation)
     return Problem(
         name=os.path.basename(folder),
+        title=meta.title,
         folder=folder,
         format="2025-09" if meta.has_new_groups else "legacy",
         root=root,
@@ -100,20 +102,26 @@ def _meta(folder: str, problems: list[str]) -> Meta:
 def _new_meta(given: Settings, version: str) -> Meta:
     if not given.has("name"):
         given.problem("name: is missing")
-    given.skip("name", *_SAID)
+    title = given.take("name", _title, "")
+    given.skip(*_SAID)
     given.take("keywords", settings.texts, _NONE)
     languages = given.take("languages", settings.texts, _NONE)
+    limits = msgspec.structs.replace(
+        _limits(given, is_new=True), file_writing=given.take("allow_file_writing", settings.flag, False)
+    )
     return Meta(
+        title=title,
         is_new=True,
         has_new_groups=not version.startswith("2023"),
         types=given.take("type", _types, ("pass-fail",)),
-        limits=_limits(given, is_new=True),
+        limits=limits,
         languages=() if languages == ("all",) else languages,
         constants=given.take("constants", _constants, {}),
     )
 
 
 def _old_meta(given: Settings) -> Meta:
+    title = given.take("name", _title, "")
     given.skip(*_SAID_OLD)
     given.take("keywords", settings.words, _NONE)
     validation = given.take("validation", _validation, _DEFAULT)
@@ -123,12 +131,23 @@ def _old_meta(given: Settings) -> Meta:
     grading.refuse_rest()
     kind = given.take("type", settings.one_of("pass-fail", "scoring"), "pass-fail")
     return Meta(
+        title=title,
         types=(kind, "interactive") if "interactive" in validation else (kind,),
         limits=_limits(given, is_new=False),
         validation=validation,
         flags=given.take("validator_flags", settings.words, _NONE),
         wants_minimum=objective == "min",
     )
+
+
+def _title(value: Any) -> str:
+    """Check a name, or a map of languages to names; the English one is taken, the first one where there is none."""
+    if not isinstance(value, dict):
+        return settings.text(str(value) if isinstance(value, int | float) else value)
+    names = [settings.text(each) for _, each in sorted(value.items(), key=lambda item: item[0] != "en")]
+    if not names:
+        raise ValueError("expected a name for each language")
+    return names[0]
 
 
 def _types(value: Any) -> tuple[str, ...]:

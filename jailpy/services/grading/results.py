@@ -161,7 +161,7 @@ class SubmissionResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What each run of a submission may take. None where there is no limit."""
+    """What each run of a submission may take. None where there is no limit; `file_writing` says whether it may write files."""
 
     cpu_s: float | None = None
     wall_s: float | None = None
@@ -170,6 +170,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     output_bytes: int | None = None
     code_bytes: int | None = None
     compile_s: float | None = None
+    file_writing: bool = True
 
 
 class TestCase(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,9 +185,13 @@ class TestCase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProblemInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """The problem as reports show it. `digest` covers all that can change a verdict: data, checker, limits, settings."""
+    """The problem as reports show it. `name` is its folder's, `title` what people call it, "" where nothing says that.
+
+    `digest` covers all that can change a verdict: data, checker, limits, settings.
+    """
 
     name: str
+    title: str = ""
     digest: str
     type: Literal["pass-fail", "scoring"] = "pass-fail"
     limits: Limits = Limits()

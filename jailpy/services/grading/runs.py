@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 _ERRORS_TOO = 64 << 10  # standard error counts in the jail's limit, and not in the format's
 _WALL_FACTOR, _WALL_MORE, _IDLE_MORE = 3, 2.0, 1.0
 _STACK = 1 << 30
+# Nothing can be created or removed; the size keeps what is there as it was, where files are copies that are the payload's own.
+# The right to open for writing stays, for /dev/null.
+_CHANGES = ("make_reg", "make_dir", "make_sym", "make_fifo", "make_sock", "remove_file", "remove_dir", "truncate", "refer")
+_READ_ONLY = {"file_size": 0, "set": {"landlock.drop": _CHANGES}}
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +51,7 @@ def limits_of(problem: Problem, time: float, memory: int | None = None) -> Limit
         output_bytes=limits.output,
         code_bytes=limits.code,
         compile_s=limits.compilation_time,
+        file_writing=limits.file_writing,
     )
 
 
@@ -65,6 +70,7 @@ def options(program: Program, test: Test, limits: Limits, near: float) -> dict[s
         "memory": limits.memory_bytes,
         "stack": min(limits.memory_bytes, _STACK),
         "output": limits.output_bytes + _ERRORS_TOO,
+        **({} if limits.file_writing else _READ_ONLY),
     }
 
 

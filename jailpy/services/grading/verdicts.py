@@ -45,11 +45,17 @@ def of_run(run: CompletedRun, limits: Limits) -> Ending:
     if slow:
         return Ending(verdict=Verdict.TLE, evidence=slow)
     if run.verdict in _BY_LIMIT:
-        return Ending(verdict=_BY_LIMIT[run.verdict], evidence=evidence_of(run.evidence))
+        return Ending(verdict=_BY_LIMIT[run.verdict], evidence=_against(limits, evidence_of(run.evidence)))
     if run.verdict in _BY_ITSELF:
         return _failed(run)
     too_much = _too_much(run, limits)
     return Ending(verdict=Verdict.OLE if too_much else None, evidence=too_much)
+
+
+def _against(limits: Limits, found: Evidence | None) -> Evidence | None:
+    """Return evidence with the problem's limit: the jail's own is a little beyond it."""
+    wanted = {"cpu": limits.cpu_s, "output": limits.output_bytes}.get(found.limit) if found else None
+    return found if found is None or wanted is None else msgspec.structs.replace(found, configured=wanted)
 
 
 def _too_slow(run: CompletedRun, limits: Limits) -> Evidence | None:

@@ -115,7 +115,7 @@ def page(grading: Grading, budget: Budget) -> Page:
     names = _columns(grading)
     has_scores = any(entry.score is not None for entry in grading.submissions)
     return Page(
-        problem=short(grading.problem.name, 120),
+        problem=short(grading.problem.title or grading.problem.name, 120),
         when=_when(grading),
         interrupted=_interrupted(grading),
         counts=_counts(grading),
@@ -249,7 +249,8 @@ def _limits(limits: Limits) -> list[tuple[str, str]]:
         ("source code", limits.code_bytes, size),
         ("compilation", limits.compile_s, seconds),
     ]
-    return [(name, show(value)) for name, value, show in named if value is not None]
+    files = [] if limits.file_writing else [("files", "read only")]
+    return [(name, show(value)) for name, value, show in named if value is not None] + files
 
 
 def _facts(grading: Grading) -> list[tuple[str, str]]:
