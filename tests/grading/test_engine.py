@@ -284,12 +284,12 @@ def test_a_jail_that_cannot_be_had_costs_nobody(judge_of, sums, monkeypatch):
 
 
 def test_nothing_is_left(judge_of, sums):
-    before = set(glob.glob(f"{tempfile.gettempdir()}/jailpy-grade-*"))
+    before = set(glob.glob(f"{tempfile.gettempdir()}/jailpy-grading-*"))
     judge = judge_of(sums)
-    assert set(glob.glob(f"{tempfile.gettempdir()}/jailpy-grade-*")) - before
+    assert set(glob.glob(f"{tempfile.gettempdir()}/jailpy-grading-*")) - before
     verdict_of(judge, "a.py", GOOD)
     judge.close()
-    assert set(glob.glob(f"{tempfile.gettempdir()}/jailpy-grade-*")) - before == set()
+    assert set(glob.glob(f"{tempfile.gettempdir()}/jailpy-grading-*")) - before == set()
 
 
 def test_runs_stay_on_the_cores_of_their_slot(judge_of, sums):

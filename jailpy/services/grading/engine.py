@@ -16,6 +16,7 @@ from jailpy.services.grading import checkers, compiling, contained, feedback, ru
 from jailpy.services.grading.interactive import Conversation, Talk
 from jailpy.services.grading.problem import Group, Test
 from jailpy.services.grading.results import GroupResult, SubmissionResult, TestResult, Verdict
+from jailpy.services.grading.scratch import Scratch
 from jailpy.services.grading.slots import Slots
 from jailpy.services.grading.verdicts import excerpt
 
@@ -59,7 +60,8 @@ class Judge:
         self.problem = problem
         self.options = options or Options()
         self.languages = languages.load()
-        self._folder = tempfile.mkdtemp(prefix="jailpy-grade-")
+        self._scratch = Scratch()
+        self._folder = self._scratch.path
         self._copying = threading.Lock()
         try:
             self.slots = Slots(self._folder, self.options.jobs, self.options.profile)
@@ -122,7 +124,7 @@ class Judge:
         """End the launchers and remove what was built."""
         if hasattr(self, "slots"):
             self.slots.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._scratch.close()
 
     def __enter__(self) -> Self:
         """Return the judge itself."""

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import atexit
 import os
-import shutil
-import tempfile
 import zipfile
 from typing import Any
 
 from jailpy.services.grading import settings
 from jailpy.services.grading.problem import Checker, Group, Limits, Problem, Rules, Test
+from jailpy.services.grading.scratch import Scratch
 from jailpy.services.grading.settings import Settings
 
 TYPE_CHECKING = False
@@ -83,8 +82,9 @@ class _Files:
                 self._archive = zipfile.ZipFile(os.path.join(folder, archive))
             except (OSError, zipfile.BadZipFile) as error:
                 given.problem(f"archive: {archive}: {getattr(error, 'strerror', None) or error}")
-            self.folder = tempfile.mkdtemp(prefix="jailpy-dmoj-")
-            atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
+            scratch = Scratch()
+            self.folder = scratch.path
+            atexit.register(scratch.close)
 
     def path(self, name: str, target: str) -> str:
         """Return where a file is, unpacked as `target` where it comes from the archive. Raises ValueError."""
