@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jailpy.services.grading.compare import Settings, compare, parse_float, settings
+from tests.core import PATIENCE
 
 PLAIN = Settings()
 CASE = settings(["case_sensitive"])
@@ -63,6 +66,17 @@ def test_the_place_is_named():
     assert compare(b"a\nb c\n", b"a\nb d\n", PLAIN).text == 'word 3, line 2: "c", expected "d"'
     assert compare(b"", b"a", PLAIN).text == 'the output is empty, the answer goes on with "a"'
     assert compare(b"a b", b"a", PLAIN).text == 'word 2, line 1: "b" is too much, the answer has 1 words'
+
+
+@pytest.mark.parametrize("token", [
+    b"1" * 4_000_000 + b"x", b"0x" + b"1" * 4_000_000 + b"x", b"1." + b"1" * 4_000_000 + b"x", b"1e" + b"1" * 4_000_000 + b"x",
+])  # fmt: skip
+def test_digits_that_are_slow_to_read(token):
+    """Whoever looks at them from each digit anew takes days."""
+    began = time.monotonic()
+    assert compare(token, b"1", Settings(relative=1.0)) is not None
+    assert time.monotonic() - began < PATIENCE
+    assert compare(b"1." + b"1" * 4_000_000, b"1", Settings(relative=1.0)) is None, "control: it is a number without the letter"
 
 
 @pytest.mark.parametrize("flags", [["no_such"], ["float_tolerance"], ["float_tolerance", "x"], ["case_sensitive", "1"]])

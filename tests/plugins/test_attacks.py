@@ -55,6 +55,10 @@ def many(count):
     send('{"type":"result","id":%d,"value":[' % runner._current + "[]," * count + "[]]}\\n")
     honestly()
 
+def quotes(count, end):
+    send('[[' * 40 + '"' + '\\\\"' * count + end + '\\n')
+    honestly()
+
 def twice():
     send(result("first"))
     return "second"
@@ -183,6 +187,15 @@ def test_deep_replies(hostile, victim):
     assert attack(hostile.deep, 1000) == ("protocol", "hostile.deep: its message is nested over 64 deep")
     time.sleep(0.2)
     assert attack(hostile.deep, 1_000_000)[0] == "protocol"
+
+
+def test_a_reply_that_is_slow_to_measure(hostile, victim):
+    """Whoever looks for the end of a text from each of its quotes anew takes hours for these, and holds up the whole host."""
+    for end in ('"', ""):
+        began = time.monotonic()
+        assert attack(hostile.quotes, 1_500_000, end) == ("protocol", "hostile.quotes: its message is nested over 64 deep")
+        assert time.monotonic() - began < 5 * PATIENCE
+        time.sleep(0.2)
 
 
 def test_replies_of_many_values(hostile, victim):

@@ -17,7 +17,8 @@ BYTES, BUFFER = "$bytes", "$buffer"
 MOST_BUFFERS = 16
 _INLINE = 1 << 16
 _INTEGERS = range(-(1 << 63), 1 << 64)
-_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+# Never goes back, and ends with the line: a text that is not closed would be looked at again from each of its quotes.
+_STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[{\]}]")
 
 
