@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.in_turn
 # Jumps an hour forward and then a day back, once what runs has said that it does. `before` is over at once; this goes on.
 JUMPING = """cat >/tmp/jump <<'X'
 until test -e /tmp/began; do sleep 0.1; done
