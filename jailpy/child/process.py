@@ -7,7 +7,7 @@ import errno
 import os
 
 from jailpy.child import wire
-from jailpy.child.init import SIGNALS
+from jailpy.child.init import LIBC_SIGNALS, SIGNALS
 from jailpy.kernel import files, landlock, network, process, python, seccomp
 from jailpy.steps import cgroups
 from jailpy.steps import process as steps
@@ -118,7 +118,7 @@ def set_stdio(step: steps.SetStdio, child: Child) -> None:
 
 def default_signals(step: steps.DefaultSignals, child: Child) -> None:
     """Apply DefaultSignals."""
-    for number in SIGNALS - {_signal.SIGKILL, _signal.SIGSTOP}:
+    for number in (*SIGNALS - {_signal.SIGKILL, _signal.SIGSTOP}, *LIBC_SIGNALS):
         if _signal.getsignal(number) is not _signal.SIG_DFL:
             process.default_action(number)
     process.unblock_signals()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import sys
 import time
 
 import pytest
@@ -141,6 +143,23 @@ def test_the_payload_starts_with_default_signals(jailpy):
     assert process.returncode == 0, err
     values = {line.split()[0]: int(line.split()[1], 16) for line in out.decode().splitlines()}
     assert values["SigBlk:"] == values["SigIgn:"] == 0, out
+
+
+def test_what_libc_ignores_in_a_spawned_caller_is_not_ignored_in_the_jail():
+    """posix_spawn(3) leaves SIGCANCEL and SIGSETXID ignored; subprocess uses it from Python 3.13 on."""
+
+    def ignored(*command):
+        reader, writer = os.pipe()
+        pid = os.posix_spawn(command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, writer, 1)])
+        os.close(writer)
+        with open(reader) as pipe:
+            found = pipe.read()
+        os.waitpid(pid, 0)
+        return int(found.split()[1], 16)
+
+    look = ("/bin/grep", "^SigIgn", "/proc/self/status")
+    assert ignored(*look) >> 31 & 3 == 3  # the control
+    assert ignored(sys.executable, "-m", "jailpy", "exec", "--", *look) == 0
 
 
 def test_a_payload_cannot_signal_init_or_stop_it(jailpy):
