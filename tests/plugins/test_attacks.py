@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ import time
 import pytest
 
 import jailpy
+from jailpy.services.plugins import channel
 from jailpy.services.plugins.limits import BrokenError
 from tests.core import PATIENCE, eventually
 
@@ -145,6 +147,51 @@ def liar(name):
 NAMES = [line[4 : line.index("(")] for line in SOURCE.splitlines() if line.startswith("def ")]
 ASKS = 'wall = "2s"\ncpu = "1s"'
 
+LINGER = """
+import os, socket, struct, time
+from jailpy_plugin import host
+
+runner = host._Host__runner
+raw = runner._socket
+kept = []
+
+def honest():
+    return "honest"
+
+def full(seconds):
+    server = socket.create_server(("127.0.0.1", 0))
+    ours = socket.create_connection(server.getsockname())
+    kept.append((server, server.accept()))
+    ours.setblocking(False)
+    try:
+        while True:
+            ours.send(b"x" * 65536)
+    except BlockingIOError:
+        ours.setblocking(True)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, seconds))
+    return ours
+
+class Sender:
+    def __init__(self, ours, after):
+        self.ours, self.after = ours, after
+
+    def sendall(self, line):
+        runner._socket = raw
+        number = self.ours.detach()
+        raw.sendall(line if self.after else b" " * 3_000_000)  # the host reads for a while: our own copy is closed by then
+        socket.send_fds(raw, [b" " if self.after else line], [number])
+        os.close(number)
+
+def own():
+    begin = time.monotonic()
+    full(1).close()
+    return time.monotonic() - begin
+
+def linger(seconds, after):
+    runner._socket = Sender(full(seconds), after)
+    return "sent"
+"""
+
 
 @pytest.fixture
 def hostile(make):
@@ -273,11 +320,54 @@ def test_a_runner_that_was_taken_apart(hostile, victim):
     assert victim.honest() == "honest"
 
 
-def test_descriptors_that_it_sends(hostile, victim):
+@pytest.fixture(params=["by the kernel", "by the host"])
+def refused_by(request, monkeypatch):
+    """Say who refuses descriptors of a plugin: the kernel from Linux 6.16 on, and the host where it cannot."""
+    if request.param == "by the host":
+        monkeypatch.setattr(channel, "_PASSRIGHTS", 9999)
+    elif not _refuses_rights():
+        pytest.skip("SO_PASSRIGHTS needs Linux 6.16")
+    return request.param
+
+
+def _refuses_rights():
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.setsockopt(socket.SOL_SOCKET, channel._PASSRIGHTS, 0)
+        except OSError:
+            return False
+    return True
+
+
+def test_descriptors_that_it_sends(hostile, victim, refused_by):
     assert hostile.honest() == "honest"
     before = len(os.listdir("/proc/self/fd"))
-    assert hostile.pass_descriptors(20) == "passed"
-    assert len(os.listdir("/proc/self/fd")) == before
+    reason, words = attack(hostile.pass_descriptors, 1)
+    if refused_by == "by the kernel":
+        assert (reason, "PermissionError" in words) == ("raised", True)
+    else:
+        assert (reason, words) == ("protocol", "hostile.pass_descriptors: it sent descriptors")
+        assert hostile.honest() == "honest"
+    assert eventually(lambda: len(os.listdir("/proc/self/fd")) < before + 10)  # a new worker may have a connection more
+
+
+@pytest.mark.parametrize("more", [False, True], ids=["with its answer", "after its answer"])
+def test_a_socket_that_lingers_does_not_hold_up_the_host(make, tmp_path, refused_by, more):
+    (tmp_path / "near.toml").write_text('schema = 1\nname = "near"\nextends = ["plugin"]\n[network]\nmode = "loopback"\n')
+    folder = make(LINGER, "linger", "own", "honest", asks='network = "loopback"\nwall = "20s"')
+    with jailpy.Plugin(folder, grants={"network": "loopback"}, profile=tmp_path / "near.toml") as plugin:
+        assert plugin.own() > 0.9  # the control: closing such a socket takes as long as it says
+        begin = time.monotonic()
+        try:
+            assert plugin.linger(60, more) == "sent"
+            assert eventually(lambda: not _silent(plugin))
+            plugin.honest()
+            reason = "none"
+        except jailpy.PluginError as error:
+            reason = error.reason
+        assert reason in ({"protocol"} if refused_by == "by the host" else {"crashed", "none"})
+        plugin.close()
+        assert time.monotonic() - begin < 10 * PATIENCE
 
 
 def test_two_plugins_do_not_reach_each_other(hostile, victim):

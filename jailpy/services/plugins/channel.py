@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import array
+import contextlib
+import os
 import socket
 import struct
+import threading
 
 from jailpy.services.plugins.limits import gone, violation
 
@@ -13,6 +17,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 16
 _CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7)
+_RIGHTS = socket.CMSG_SPACE(253 * 4)  # SCM_MAX_FD descriptors: what has no room is closed by the kernel, in our thread
+_PASSRIGHTS = 83  # SO_PASSRIGHTS of asm/socket.h, Linux 6.16
 
 
 class Channel:
@@ -21,6 +27,8 @@ class Channel:
     def __init__(self, connection: socket.socket, longest: int) -> None:
         self._socket, self._longest = connection, longest
         self._pending = b""
+        with contextlib.suppress(OSError):  # an older kernel: `_received` sees to descriptors there
+            connection.setsockopt(socket.SOL_SOCKET, _PASSRIGHTS, 0)
 
     def credentials(self, wait: Callable[[], float]) -> int:
         """Return the pid of the process that wrote first, as the kernel tells it. Raises BrokenError."""
@@ -28,7 +36,7 @@ class Channel:
         while True:
             self._socket.settimeout(wait())
             try:
-                chunk, ancillary, _, _ = self._socket.recvmsg(1, socket.CMSG_SPACE(_CREDENTIALS.size))
+                chunk, ancillary = self._received(1, socket.CMSG_SPACE(_CREDENTIALS.size))
             except TimeoutError:
                 continue
             except OSError:
@@ -78,7 +86,7 @@ class Channel:
         while True:
             self._socket.settimeout(wait())
             try:
-                chunk = self._socket.recv(_CHUNK)
+                chunk, _ = self._received(_CHUNK)
             except TimeoutError:
                 continue
             except OSError:
@@ -86,6 +94,20 @@ class Channel:
             if not chunk:
                 raise gone()
             return chunk
+
+    def _received(self, size: int, room: int = 0) -> tuple[bytes, list[tuple[int, int, bytes]]]:
+        """Receive bytes and other ancillary data than descriptors. Raises BrokenError for those; OSError."""
+        chunk, ancillary, _, _ = self._socket.recvmsg(size, _RIGHTS + room, socket.MSG_CMSG_CLOEXEC)
+        if not ancillary:
+            return chunk, ancillary
+        numbers = array.array("i")
+        for level, kind, data in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                numbers.frombytes(data[: len(data) - len(data) % numbers.itemsize])
+        if numbers:
+            threading.Thread(target=_close, args=(numbers,), name="jailpy-plugin", daemon=True).start()
+            raise violation("it sent descriptors")
+        return chunk, ancillary
 
     def expect_silence(self) -> None:
         """See that nothing was sent that nobody asked for. Raises BrokenError."""
@@ -108,5 +130,12 @@ class Channel:
             return
 
     def close(self) -> None:
-        """Close this end; nobody may be waiting here any more."""
+        """Close this end; nobody may be waiting here any more. Takes as long as a plugin wants that left descriptors in it."""
         self._socket.close()
+
+
+def _close(numbers: array.array[int]) -> None:
+    """Close what a plugin sent: in a thread of its own, for a TCP socket with SO_LINGER takes as long as the plugin wants."""
+    for number in numbers:
+        with contextlib.suppress(OSError):  # what is lost in closing is the plugin's
+            os.close(number)

@@ -44,6 +44,7 @@ class Worker:
         self.process = os.getpid()
         self.meter: Meter | None = None
         self.memory = Reuse()
+        self._dropped = threading.Event()
         with launcher.forks_wait():  # a child with our end open would keep the plugin from seeing that the host is gone
             ours, theirs = pair()
             self.channel = Channel(ours, recipe.bounds.message)
@@ -95,9 +96,10 @@ class Worker:
         self.channel.shut()
 
     def drop(self) -> None:
-        """Kill the jail and close the descriptor; only for who uses the worker."""
+        """Kill the jail and give the descriptor up; only for who uses the worker. Never waits."""
         self._running.kill()
-        self.channel.close()
+        self.channel.shut()
+        self._dropped.set()
         self.memory.close()
 
     def how(self) -> str:
@@ -129,6 +131,8 @@ class Worker:
         except JailPyError as error:
             self.error = error
         self.ended.set()
+        self._dropped.wait()
+        self.channel.close()
 
 
 def _started(launcher: Launcher, recipe: Recipe, theirs: socket.socket) -> Running:
