@@ -167,10 +167,10 @@ def _grade(order: Order, *, quiet: bool) -> int:
         except JailPyError as error:
             watch.close()
             if run.grading:
-                show(run.grading, order.folder)
+                show(run.grading, order.folder, order.show)
             complain(error)
             return 2 if isinstance(error, UsageError | ProblemError) else 1
-    show(grading, order.folder)
+    show(grading, order.folder, order.show)
     return caught.status or grading.status
 
 

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+    from jailpy.services.grading.redact import Show
     from jailpy.services.grading.results import Grading, SubmissionResult, TestResult, Verdict
 
 _STYLES = {"right": "green", "wrong": "red", "limit": "yellow", "crash": "magenta", "compile": "cyan", "ours": "bold blue"}
-_NAME, _WHY = 40, 110
+_NAME, _WHY, _FAULT = 40, 110, 400
 _LATEST = 12  # submissions that the live table shows
 _REDRAW_S = 0.1
 _WIDE = 160
@@ -122,7 +123,7 @@ class Live(View):
         return Group(table, self._progress)
 
 
-def show(grading: Grading, folder: str) -> None:
+def show(grading: Grading, folder: str, redaction: Show | None = None) -> None:
     """Print the table of results on standard output, and on standard error what came of all and where the reports are."""
     from rich.console import Console
 
@@ -135,10 +136,29 @@ def show(grading: Grading, folder: str) -> None:
             say(f"warning: {short(entry.name, _NAME)}: {text}")
         for text in entry.broken:
             say(f"not as promised: {short(entry.name, _NAME)}: {text}")
+    for text in _faults(grading, with_tests=redaction in (None, "all")):
+        say(text)
     for name in grading.pending[:_LATEST]:
         say(f"not judged: {short(name, _NAME)}")
     say(_conclusion(grading))
     say(f"reports: {folder}")
+
+
+def _faults(grading: Grading, *, with_tests: bool) -> list[str]:
+    """Say what was wrong with judge, jail or host, once for all submissions that it kept from being judged.
+
+    What a checker said of a test may tell of its data: `with_tests` says whether that may be read.
+    """
+    names: dict[str, list[str]] = {}
+    for entry in grading.submissions:
+        if entry.verdict.is_ours:
+            told = (test.message for test in entry.tests if test.verdict == entry.verdict and with_tests)
+            names.setdefault(entry.message or next(told, ""), []).append(entry.name)
+    return [
+        f"{short(whose[0], _NAME)}{f' and {len(whose) - 1} more' if len(whose) > 1 else ''}: {cut(why, _FAULT)}"
+        for why, whose in list(names.items())[:_LATEST]
+        if why
+    ]
 
 
 def _table(grading: Grading) -> Table:

@@ -10,7 +10,7 @@ import types
 
 import pytest
 
-from jailpy.services.grading import runs
+from jailpy.services.grading import checkers, runs
 from jailpy.services.grading.explain import explain
 from jailpy.services.grading.results import Limits, Timing, Verdict
 from jailpy.services.grading.submission import SourceFile, Submission
@@ -281,6 +281,23 @@ def test_a_jail_that_cannot_be_had_costs_nobody(judge_of, sums, monkeypatch):
     found = verdict_of(judge, "a.py", ("a.py", "import b\n"), ("b.py", ""))
     assert found.verdict == Verdict.IE
     assert found.message
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("import time\ntime.sleep(600)\n", "JE"),
+        ("import sys, time\nwhile time.process_time() < 2: pass\nsys.exit(42)\n", "AC"),
+        ("import sys\nsys.exit(42)\n", "AC"),
+    ],
+)
+def test_a_checker_that_hangs_is_not_waited_for_until_its_whole_time_is_over(judge_of, sums, monkeypatch, text, verdict):
+    monkeypatch.setattr(checkers, "_IDLE_S", 1.0)
+    judge = judge_of(write(sums, {"checker.py": text}))
+    found = verdict_of(judge, "a.py", GOOD)
+    assert found.verdict == verdict, found
+    if verdict == "JE":
+        assert "idle_limit" in found.tests[0].message
 
 
 def test_nothing_is_left(judge_of, sums):

@@ -121,6 +121,11 @@ def test_a_broken_checker_is_status_1_and_costs_nothing(grade, tmp_path):
     assert done.returncode == 1, done.stderr
     assert verdicts(tmp_path / "out") == {"a.py": "JE", "b.py": "RTE"}
     assert "1 with a fault of the judge's" in done.stderr
+    why = "jailpy: a.py: the output validator failed: exit status 7; expected exit status 42 or 43"
+    assert why in done.stderr
+    redacted = grade("sums", "a.py", "--report", "shown", "--time-limit", "1s", "--format", "json", "--show", "verdict")
+    assert redacted.returncode == 1
+    assert "exit status 7" not in redacted.stderr
     broken, fair = (json.loads(path.read_text()) for path in sorted((tmp_path / "out" / "gradescope").iterdir()))
     assert "score" not in broken
     assert "tests" not in broken

@@ -88,6 +88,10 @@ def test_times(value, text):
             "Your program tried something that is not allowed here (ptrace); it was stopped.",
         ),
         (
+            test_of(Verdict.SV, evidence=Evidence(limit="system calls", source="denied: socket x1")),
+            "Your program tried something that is not allowed here (denied: socket x1); that failed, and so did your program.",
+        ),
+        (
             test_of(Verdict.WA, team_message="line 3:\x1b[2J expected 4\n"),
             "Your program ran to its end, but its answer is not the right one. The checker says: line 3:\\x1b[2J expected 4",
         ),

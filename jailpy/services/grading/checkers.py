@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 INPUT, ANSWER, OUTPUT = "/judge/input.in", "/judge/answer.ans", "/judge/output.out"
 FEEDBACK = f"{WORK}/feedback"
 _SHOWN = 2000
+_IDLE_S = 10.0
 _TESTLIB = {0: Verdict.AC, 1: Verdict.WA, 2: Verdict.PE, 4: Verdict.PE, 8: Verdict.WA, 7: Verdict.AC}
 _TESTLIB_POINTS, _TESTLIB_PARTIAL = 7, 16
 _KATTIS = {42: Verdict.AC, 43: Verdict.WA}
@@ -72,7 +73,7 @@ class Runner:
         try:
             if self.checker.protocol != "kattis":
                 return self._by_status(slot, test, source, output)
-            run = slot.checks.run(self.command(test), input=output, **self.options(slot, test, source))
+            run = slot.checks.run(self.command(test), input=output, idle=self._idle(), **self.options(slot, test, source))
         except CommandError as error:
             return judge_error(f"the checker cannot be executed: {error}")
         return self.judged(run, slot)
@@ -100,6 +101,10 @@ class Runner:
             "output": limits.validation_output,
             "runtime": self._program.language.runtime,
         }
+
+    def _idle(self) -> float:
+        """Return how long one may do nothing that has its whole input: such a one hangs, and many submissions wait for it."""
+        return min(_IDLE_S, self._problem.limits.validation_time)
 
     def _shown(self, slot: Slot, test: Test, source: str, more: Sequence[str] = ()) -> list[str]:
         return self._program.shows([f"{source}:{INPUT}", f"{test.answer or slot.nothing}:{ANSWER}", *more])
@@ -131,7 +136,7 @@ class Runner:
             file.write(output)
         command = self._program.command([INPUT, OUTPUT, ANSWER, *self.checker.flags, *test.checker_flags])
         shown = self._shown(slot, test, source, [f"{path}:{OUTPUT}"])
-        run = slot.checks.run(command, ro=shown, **self._limits())
+        run = slot.checks.run(command, ro=shown, idle=self._idle(), **self._limits())
         return _by_status(run, is_testlib=self.checker.protocol == "testlib", most=test.max_score)
 
 

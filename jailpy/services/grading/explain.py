@@ -123,7 +123,10 @@ def _file(test: TestResult) -> str:
 
 def _security(test: TestResult) -> str:
     what = f" ({line(test.evidence.source)})" if test.evidence and test.evidence.source else ""
-    return f"Your program tried something that is not allowed here{what}; it was stopped."
+    ended = (
+        "that failed, and so did your program" if test.evidence and test.evidence.limit == "system calls" else "it was stopped"
+    )
+    return f"Your program tried something that is not allowed here{what}; {ended}."
 
 
 def _runtime(test: TestResult) -> str:
