@@ -222,9 +222,18 @@ def interpreter() -> str:
     """Return the Python that this program runs on; a program that embeds it (a web server) says its own name instead."""
     given = sys.executable or ""
     if os.path.basename(given).startswith(("python", "pypy")):
-        return given
+        return _without_detours(given)
     beside = os.path.join(sys.exec_prefix, "bin", "python3")
     return beside if os.access(beside, os.X_OK) else given or "python3"
+
+
+def _without_detours(path: str) -> str:
+    """Take `folder/..` out of a path, for a jail has no such folder; not where that folder is a link to elsewhere."""
+    short = os.path.normpath(path)
+    try:
+        return short if os.path.samestat(os.lstat(short), os.lstat(path)) else path
+    except OSError:
+        return path
 
 
 def _identity() -> object:

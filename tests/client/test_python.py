@@ -71,6 +71,17 @@ def test_the_calling_interpreter_and_source_text(launcher):
     assert done.check() is done
 
 
+def test_a_calling_interpreter_that_was_started_by_a_path_with_detours(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    program = "import jailpy\nprint(jailpy.Launcher().python('import sys\\nprint(sys.prefix)\\n', text=True).stdout)"
+    path = os.path.relpath(sys.executable, tmp_path / "here")
+    done = subprocess.run([path, "-c", program], cwd=tmp_path / "here", capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == (sys.prefix, "")
+    monkeypatch.setattr(sys, "executable", f"{tmp_path}/link/../python3")
+    (tmp_path / "link").symlink_to("/usr/bin")
+    assert python.calling_interpreter() == sys.executable  # no such file beside the link: not what the path means
+
+
 def test_a_script_in_bytes_by_a_path_and_by_a_link(launcher, written, tmp_path):
     path = written("print(__file__)\n", "-x.py")
     os.symlink(path, tmp_path / "link")

@@ -126,7 +126,7 @@ def test_grants_are_checked_and_never_wider_than_the_profile(write, profile):
     found = manifest.load(write(RIGHT))
     with pytest.raises(jailpy.ManifestError) as caught:
         access.of(found, {"memory": "10G", "network": "host", "reed": [], "cpu": "x"}, profile)
-    assert [line.split(": ")[1] for line in caught.value.problems] == ["reed", "cpu", "memory", "network"]
+    assert [line.split(": ")[2] for line in caught.value.problems] == ["reed", "cpu", "memory", "network"]
     assert "memory: is wider than the profile: 10G against 256M" in caught.value.problems[2]
     wide = profile.replace(memory="20G")
     assert access.of(found, {"memory": "10G"}, wide).memory == 64 << 20

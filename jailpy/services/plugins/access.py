@@ -81,21 +81,21 @@ _GRANTS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def grants(given: Mapping[str, Any] | None, profile: Profile) -> Grants:
-    """Check what a host grants. Raises ManifestError with every problem, grants wider than the profile included."""
-    problems, found = [], {}
+def grants(plugin: str, given: Mapping[str, Any] | None, profile: Profile) -> Grants:
+    """Check what a host grants a plugin. Raises ManifestError with every problem, grants wider than the profile included."""
+    problems, found, where = [], {}, f"{plugin}: grants"
     for key, value in (given or {}).items():
         if key not in _GRANTS:
-            problems.append(f"grants: {printable(key)}: unknown key{checks.guess(key, _GRANTS)}")
+            problems.append(f"{where}: {printable(key)}: unknown key{checks.guess(key, _GRANTS)}")
             continue
         try:
             found[key] = _GRANTS[key](os.fspath(value) if isinstance(value, os.PathLike) else value)
         except ValueError as error:
-            problems.append(f"grants: {key}: {error}")
+            problems.append(f"{where}: {key}: {error}")
     wider = list(_wider(found, profile))
-    problems += [f"grants: {key}: is wider than the profile: {words}" for key, words in wider]
+    problems += [f"{where}: {key}: is wider than the profile: {words}" for key, words in wider]
     if problems:
-        raise refused("grants", problems, [_WIDER] if wider else [])
+        raise refused(where, problems, [_WIDER] if wider else [])
     return Grants(**found)
 
 
@@ -147,7 +147,7 @@ def intersect(manifest: Manifest, granted: Grants) -> Access:
 
 def of(manifest: Manifest, given: Mapping[str, Any] | None, profile: Profile) -> Access:
     """Return what a plugin gets under a profile, whose limits stand for grants that are not given. Raises ManifestError."""
-    found = grants(given, profile)
+    found = grants(manifest.name, given, profile)
     limits = profile.resolve().limits
     memory = limits.memory if found.memory is None else found.memory
     processes = limits.processes if found.processes is None else found.processes
