@@ -125,6 +125,16 @@ def test_kept_memory_is_given_back(plugin, monkeypatch):
     assert eventually(lambda: memory() == before)
 
 
+def test_a_forked_child_keeps_none_of_its_parent_s_memory(plugin):
+    plugin.ends(b"x" * LARGE)
+    kept = memory()
+    child = os.fork()
+    if not child:
+        os._exit(memory())
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert (memory(), kept > 0) == (kept, True)
+
+
 def test_the_most_that_is_kept(plugin, monkeypatch, made):
     monkeypatch.setattr(reuse, "_MOST", LARGE)
     for _ in range(2):

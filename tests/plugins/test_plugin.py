@@ -271,6 +271,7 @@ def test_a_plugin_that_cannot_be_loaded(make, source, said):
     with jailpy.Plugin(make(source, "run", name="broken")) as plugin:
         error = failure(plugin.run)
         assert (error.reason, said in str(error)) == ("start", True), error
+        assert "importlib" not in (error.traceback or "")
 
 
 def test_threads_take_turns(sample):

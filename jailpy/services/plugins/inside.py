@@ -28,6 +28,7 @@ _MOST_BUFFERS = 16
 _MOST_STREAMS = 64
 _LONGEST_TEXT = 10_000
 _LONGEST_TRACEBACK = 50_000
+_OWN = (__file__, importlib.__file__, "<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
 
 
 class HostError(Exception):
@@ -222,7 +223,7 @@ def failure(error: BaseException) -> dict[str, Any]:
     except Exception:  # noqa: BLE001 - whatever the plugin's own exception does
         text = "its text cannot be had"
     trace = error.__traceback__
-    while trace and trace.tb_frame.f_code.co_filename in (__file__, "<frozen importlib._bootstrap>", importlib.__file__):
+    while trace and trace.tb_frame.f_code.co_filename in _OWN:
         trace = trace.tb_next
     lines = "".join(traceback.format_exception(kind, error, trace))[-_LONGEST_TRACEBACK:]
     clean = [part.encode(errors="backslashreplace").decode() for part in (name, text[:_LONGEST_TEXT], lines)]

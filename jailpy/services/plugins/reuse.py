@@ -83,3 +83,7 @@ class Reuse:
             self._kept.clear()
             if self._timer:
                 self._timer.cancel()
+
+    def disown(self) -> None:
+        """In a forked child: let go of the parent's memory. Without the lock, which a thread that is not here may have held."""
+        self._kept, self._lent = [], []

@@ -116,6 +116,7 @@ class Worker:
     def disown(self) -> None:
         """In a forked child: close what belongs to the parent, whose worker goes on."""
         self.channel.close()
+        self.memory.disown()
 
     def _watch(self, running: Running) -> None:
         """Read what the plugin prints until it ends, then take its report."""
