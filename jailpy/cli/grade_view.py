@@ -29,7 +29,7 @@ _STYLES = {"right": "green", "wrong": "red", "limit": "yellow", "crash": "magent
 _NAME, _WHY, _FAULT = 40, 110, 400
 _LATEST = 12  # submissions that the live table shows
 _REDRAW_S = 0.1
-_WIDE = 160
+_WIDE = 240
 
 
 class View(Watch):

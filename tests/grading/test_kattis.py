@@ -6,6 +6,7 @@ import pytest
 
 from jailpy.errors import ProblemError
 from jailpy.services.grading import examples, timelimit
+from jailpy.services.grading.explain import explain
 from jailpy.services.grading.problem import Problem
 from jailpy.services.grading.results import Verdict
 from jailpy.services.grading.verify import Verifying
@@ -274,6 +275,8 @@ def test_who_is_to_blame_in_a_conversation(judge_of, tmp_path, text, verdict):
     judge = judge_of(write(tmp_path / "talk", files), time_limit=1.0)
     found = judge.judge(submission("a.py", text))
     assert (found.verdict, found.tests[-1].verdict) == (verdict, verdict), found
+    assert found.tests[-1].output.total_bytes is None, "what it said went to the validator"
+    assert "printed nothing" not in explain(found.tests[-1])
 
 
 @pytest.mark.parametrize(("status", "verdict"), [(43, "WA"), (42, "ITLE"), (1, "JE")])

@@ -113,7 +113,7 @@ class Conversation:
             except CommandError as error:
                 attempt = runs.Attempt(run=run, ending=Ending(verdict=None), timing=timing)
                 return Talk(attempt=attempt, said=judge_error(f"the output validator cannot be executed: {error}"))
-            run.stdout, run.stderr = b"", _tail(said)
+            run.stdout, run.stderr = None, _tail(said)  # what it said went to the validator
             check.stdout, check.stderr = b"", _tail(checked)
         first = run.verdict == "cancelled" or validator.spoke_until < program.spoke_until
         return self._decide(slot, run, check, timing, validator_first=first)
