@@ -12,6 +12,7 @@ import pytest
 
 import jailpy
 from jailpy.services.plugins.limits import Bounds
+from jailpy.services.plugins.logs import Logs
 from tests.core import PATIENCE, eventually
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -241,6 +242,14 @@ def test_logs_are_bounded_and_harmless(sample):
     assert eventually(lambda: plugin.stats()["log_bytes"] > 11_000)
     assert len(plugin.logs()) == 1000
     assert plugin.logs()[-1] == "y"
+
+
+def test_a_line_that_is_not_ended_yet_counts_as_one():
+    logs = Logs()
+    logs.feed(b"x\n" * 1000 + b"y")
+    assert (len(logs.lines()), logs.lines()[-2:]) == (1000, ["x", "y"])
+    logs.feed(b"z\n")
+    assert (len(logs.lines()), logs.lines()[-2:]) == (1000, ["x", "yz"])
 
 
 def test_it_sees_what_is_granted(sample, tmp_path, monkeypatch):

@@ -31,7 +31,7 @@ class Logs:
     def lines(self) -> list[str]:
         """Return what is kept."""
         with self._lock:
-            return [*self._lines, *([_line(self._open)] if self._open else [])]
+            return [*self._lines, *([_line(self._open)] if self._open else [])][-_MOST_LINES:]
 
 
 def _line(line: bytes) -> str:
