@@ -288,6 +288,7 @@ def test_replies_to_other_calls(hostile, victim):
         '{"type":"answer","id":ID,"value":1}',
         '{"type":"result","id":ID}',
         '{"type":"result","id":ID,"value":1,"pickle":"gASVBAAAAA=="}',
+        '{"type":"result","id":ID,"value":1,"free":1}',
         '{"type":"error","id":ID,"kind":{"a":1},"text":"x"}',
         '{"type":"host","id":1,"call":9999,"name":"x"}',
         '{"type":"result","id":ID,"value":{"$buffer":{"at":0,"size":1,"format":"bytes"}}}',
