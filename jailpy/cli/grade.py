@@ -119,6 +119,10 @@ def _order(problem: str, submissions: tuple[str, ...], each: tuple[str, ...], gi
         raise UsageError("there is no submission", ["name files, folders or zip files, or a folder of them with --each"])
     if paths and verify:
         raise UsageError("option --verify: judges the problem's own submissions, and no others")
+    missing = [path for path in submissions if not os.path.lexists(path)]
+    if missing:
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise UsageError(f"submission {missing[0]}: No such file or directory{more}")
     loaded = Problem.load(problem)
     for warning in loaded.warnings:
         say(f"warning: {warning}")

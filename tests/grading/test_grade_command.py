@@ -96,6 +96,7 @@ def test_hostile_names_are_shown_escaped(grade, sums, tmp_path):
         (["sums", "a.py", "--memory", "lots"], "expected a size"),
         (["sums", "a.py", "--time-limit", "0"], "expected more than 0"),
         (["sums", "--each", "none"], "No such file"),
+        (["sums", "a.py", "b.py", "c.py"], "submission b.py: No such file or directory (and 1 more)"),
         (["sums", "a.py", "--workers", "tcp://127.0.0.1:9"], "no scheduler answers there"),
     ],
 )

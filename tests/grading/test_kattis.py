@@ -181,7 +181,7 @@ def test_a_failed_sample_ends_a_pass_fail_problem(judge_of, tmp_path):
         ("import sys\nsys.exit(1)\n", "exit status 1"),
         ("import os\nos.abort()\n", "signal 6"),
         ("while True: pass\n", "_limit"),
-        ("import time\ntime.sleep(60)\n", "wall_limit"),
+        ("import time\ntime.sleep(60)\n", "idle_limit"),
         ("while True: print('x' * 65536)\n", "output_limit"),
         ("x = bytearray(1 << 30)\n", "memory_limit"),
         ("import os, sys\nos.mkfifo(sys.argv[3] + 'judgemessage.txt')\nsys.exit(42)\n", None),
