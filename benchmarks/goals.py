@@ -134,8 +134,8 @@ def _drift(record: Mapping[str, Any]) -> float | None:
 
 
 def _memory_gained(record: Mapping[str, Any]) -> float | None:
-    gained = _gained("memory_bytes")(record)
-    return None if gained is None else gained / MB
+    """Return what the launcher gained that gained the most."""
+    return max(((last["memory_bytes"] - first["memory_bytes"]) / MB for first, last in _ends(record)), default=None)
 
 
 def _off(what: str) -> Callable[[Mapping[str, Any]], float | None]:
@@ -185,7 +185,14 @@ GOALS = (
         "",
         _gained("descriptors", "processes", "cgroups"),
     ),
-    Goal("past_runs", f"memory gained from run {MANY_RUNS // 10} to {MANY_RUNS}", AT_MOST, 1.0, "MB", _memory_gained),
+    Goal(
+        "past_runs",
+        f"memory that a launcher gained from run {MANY_RUNS // 10} to {MANY_RUNS}",
+        AT_MOST,
+        1.0,
+        "MB",
+        _memory_gained,
+    ),
     Goal("past_runs", f"time of run {MANY_RUNS} / of run {MANY_RUNS // 10}", AT_MOST, 1.1, "x", _drift),
     Goal("accuracy", "reported CPU time, off by", AT_MOST, 3.0, "%", _off("cpu")),
     Goal("accuracy", "reported peak memory, off by", AT_MOST, 5.0, "%", _off("memory")),

@@ -15,11 +15,12 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--pool", type=int, default=0)
     parser.add_argument("--neighbours", type=float, default=0)
+    parser.add_argument("--pinned", action="store_true", help="neighbours: a processor each")
     options = parser.parse_args()
     if options.neighbours:
-        print("   quiet   attacked   times   milliseconds for 99 of 100 requests")
-        for name, quiet, attacked in measure(options.neighbours):
-            print(f"{quiet * 1000:8.2f} {attacked * 1000:10.2f} {attacked / quiet:7.2f}   {name}")
+        print("milliseconds that 99 of 100 requests take at most, and what runs beside the service")
+        for name, value in measure(options.neighbours, pinned=options.pinned):
+            print(f"{value * 1000:12.2f}   {name}")
     else:
         print(f"seed {options.seed}")
         seen = load(options.runs, options.workers, options.seed, options.pool)

@@ -117,7 +117,7 @@ def test_a_quick_run_judges_the_report(quick):
     assert max(errors) < 15
     reached = {line["figure"]: line["reached"] for line in record["goals"]}
     assert reached["reported CPU time, off by"] is not None
-    assert reached["memory gained from run 2000 to 20000"] is None
+    assert reached["memory that a launcher gained from run 2000 to 20000"] is None
 
 
 def test_scratch_folders_are_removed(quick):

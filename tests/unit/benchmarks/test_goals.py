@@ -26,7 +26,7 @@ EXPECTED = {
     "grading beside the jailed run": (1.5, True),
     "memory of an idle jail in a pool (PSS)": (1.5, True),
     "descriptors, processes, cgroups gained from run 2000 to 20000": (3.0, False),
-    "memory gained from run 2000 to 20000": (2.5, False),
+    "memory that a launcher gained from run 2000 to 20000": (2.5, False),
     "time of run 20000 / of run 2000": (1.0, True),
     "reported CPU time, off by": (1.0, True),
     "reported peak memory, off by": (6.0, False),
