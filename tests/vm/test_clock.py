@@ -41,8 +41,13 @@ import json, os, time
 import jailpy
 
 with jailpy.Launcher(pool=2, wall="60s", idle="30s") as launcher:
-    launcher.run(["true"])
-    time.sleep(4)
+    wait = 1
+    while not launcher.stats()["pooled"]:  # how long the pool takes to fill depends on the emulated processor
+        launcher.run(["true"])
+        time.sleep(wait)
+        wait += 1
+    time.sleep(2 * wait)
+    taken = launcher.stats()["pooled"]
     before = time.time() - time.monotonic()
     open("/tmp/began", "w").close()
     while not os.path.exists("/tmp/jumped"):
@@ -50,7 +55,7 @@ with jailpy.Launcher(pool=2, wall="60s", idle="30s") as launcher:
     jump = round((time.time() - time.monotonic() - before) / 3600)
     reports = [launcher.run(["sleep", "2"]).report() for _ in range(2)]
     runs = [(report["verdict"], report["usage"]["wall_s"]) for report in reports]
-    print(json.dumps([jump, launcher.stats()["pooled"], runs]))
+    print(json.dumps([jump, launcher.stats()["pooled"] - taken, runs]))
 X
 python3 /tmp/pooled.py
 """
