@@ -117,14 +117,10 @@ def _ends(record: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], Mapping[st
     return [(entry["points"][1], entry["points"][-1]) for entry in found["rows"] if found["runs"] >= MANY_RUNS]
 
 
-def _gained(*names: str) -> Callable[[Mapping[str, Any]], float | None]:
-    """Return what grew, of all launchers together."""
-
-    def figure(record: Mapping[str, Any]) -> float | None:
-        ends = _ends(record)
-        return float(sum(max(0, last[name] - first[name]) for first, last in ends for name in names)) if ends else None
-
-    return figure
+def _gained(record: Mapping[str, Any]) -> float | None:
+    """Return what is there more of, of all launchers together."""
+    ends, names = _ends(record), ("descriptors", "processes", "cgroups")
+    return float(sum(max(0, last[name] - first[name]) for first, last in ends for name in names)) if ends else None
 
 
 def _drift(record: Mapping[str, Any]) -> float | None:
@@ -183,7 +179,7 @@ GOALS = (
         AT_MOST,
         0,
         "",
-        _gained("descriptors", "processes", "cgroups"),
+        _gained,
     ),
     Goal(
         "past_runs",

@@ -166,6 +166,11 @@ class InternalError(JailPyError):
     """A bug in JailPy."""
 
 
+def and_more(found: Sequence[object], where: str = "") -> str:
+    """Return ` (and 2 more)` for a message that names the first of several, "" for one alone. `where` says where they are."""
+    return f" (and {len(found) - 1} more{where})" if len(found) > 1 else ""
+
+
 def shortage(error: BaseException) -> LaunchError | None:
     """Say what the launcher or the host had too little of; None for an error of another kind."""
     number = errno.ENOMEM if _out_of_memory(error) else getattr(error, "errno", None)

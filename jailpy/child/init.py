@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from jailpy.child.state import Child
 
 
-LIBC_SIGNALS = (32, 33)  # libc keeps these two for itself (nptl(7)); its posix_spawn(3) has the child ignore them
-SIGNALS = frozenset(range(1, 65)) - frozenset(LIBC_SIGNALS)
+LIBC_SIGNALS = frozenset({32, 33})  # libc keeps these two for itself (nptl(7)); its posix_spawn(3) has the child ignore them
+SIGNALS = frozenset(range(1, 65)) - LIBC_SIGNALS
 
 
 def reap(child: Child, payload: int) -> None:

@@ -118,7 +118,7 @@ def set_stdio(step: steps.SetStdio, child: Child) -> None:
 
 def default_signals(step: steps.DefaultSignals, child: Child) -> None:
     """Apply DefaultSignals."""
-    for number in (*SIGNALS - {_signal.SIGKILL, _signal.SIGSTOP}, *LIBC_SIGNALS):
+    for number in (SIGNALS | LIBC_SIGNALS) - {_signal.SIGKILL, _signal.SIGSTOP}:
         if _signal.getsignal(number) is not _signal.SIG_DFL:
             process.default_action(number)
     process.unblock_signals()

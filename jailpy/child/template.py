@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import _signal
 import _socket
-import array
 import errno
 import marshal
 import os
@@ -92,7 +91,7 @@ class Template:
         message, ancillary, _, _ = self._control.recvmsg(4096, space, _socket.MSG_CMSG_CLOEXEC)
         if not message:
             return False
-        held = array.array("i", ancillary[0][2]).tolist()
+        held = rights.received(ancillary)
         first, *words = marshal.loads(message[1:])  # noqa: S302 - from the launcher
         if message[:1] == LEARN:
             self._programs[first] = self._learnt(held[0], *words)

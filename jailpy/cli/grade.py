@@ -8,7 +8,7 @@ import signal
 import click
 
 from jailpy.cli.console import complain, say
-from jailpy.errors import JailPyError, ProblemError, UsageError
+from jailpy.errors import JailPyError, ProblemError, UsageError, and_more
 from jailpy.profile.values import parse_duration, parse_size
 
 TYPE_CHECKING = False
@@ -121,8 +121,7 @@ def _order(problem: str, submissions: tuple[str, ...], each: tuple[str, ...], gi
         raise UsageError("option --verify: judges the problem's own submissions, and no others")
     missing = [path for path in submissions if not os.path.lexists(path)]
     if missing:
-        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        raise UsageError(f"submission {missing[0]}: No such file or directory{more}")
+        raise UsageError(f"submission {missing[0]}: No such file or directory{and_more(missing)}")
     loaded = Problem.load(problem)
     for warning in loaded.warnings:
         say(f"warning: {warning}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _signal
 import _socket
-import array
 import errno
 import fcntl
 import marshal
@@ -159,7 +158,7 @@ class Template:
         pid = int.from_bytes(message, "little", signed=True)
         if pid <= 0:
             raise OSError(-pid or 32, os.strerror(-pid or 32))
-        return pid, array.array("i", ancillary[0][2])[0]
+        return pid, rights.received(ancillary)[0]
 
     def after(self, jail: Jail) -> None:
         """Do what follows: nothing, ids and all that is inherited are those of the template."""

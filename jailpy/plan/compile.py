@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jailpy.errors import HostError
+from jailpy.errors import HostError, and_more
 from jailpy.frozen import Frozen
 from jailpy.layers import (
     Context,
@@ -87,7 +87,7 @@ class Rejection(Frozen):
         """Make the error that says so in one line, with the fix of each layer; `remedies` know better than the plan."""
         first = self.needs[0]
         why = remedies[first.layer].cause if first.layer in remedies else first.why
-        more = f" (and {len(self.needs) - 1} more: see jailpy doctor)" if len(self.needs) > 1 else ""
+        more = and_more(self.needs, ": see jailpy doctor")
         hints: dict[str, None] = {}
         for need in self.needs:
             hints.update(dict.fromkeys(remedies[need.layer].hints() if need.layer in remedies else (need.fix,)))

@@ -7,7 +7,6 @@ message begins with it. JSON escapes the surrogates that stand for bytes which a
 from __future__ import annotations
 
 import _socket
-import array
 import json
 import os
 import select
@@ -98,15 +97,13 @@ def is_due(connection: socket.socket, patience_ms: int) -> bool:
 def _first(connection: socket.socket) -> tuple[bytes, list[int]]:
     """Return the first bytes of a message, b"" at the end of file, and what came with them."""
     space = _socket.CMSG_SPACE(MOST_DESCRIPTORS * 4)
-    found = array.array("i")
+    found: list[int] = []
     while True:
         head, ancillary, _, _ = connection.recvmsg(_HEAD, space, _socket.MSG_CMSG_CLOEXEC)
-        for level, kind, data in ancillary:
-            if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
-                found.frombytes(data[: len(data) - len(data) % found.itemsize])
+        found += rights.received(ancillary)
         begun = head.lstrip(KILL + TERMINATE)
         if begun or not head:
-            return begun, list(found)
+            return begun, found
 
 
 def _rest(connection: socket.socket, data: bytes, size: int) -> bytes:

@@ -52,6 +52,7 @@ def measure(seconds, compiler="gcc", chosen=None, pinned=False):
 
     `pinned`: the service and what runs beside it have a processor of their own each (sched_setaffinity(2)).
     """
+    beside = {0} if pinned else os.sched_getaffinity(0)
     if pinned:
         os.sched_setaffinity(0, {1})
     scene = Scene(PYTHON, compiler)
@@ -67,7 +68,7 @@ def measure(seconds, compiler="gcc", chosen=None, pinned=False):
             latencies(running, 0.3)
             found = [(QUIET, p99(latencies(running, seconds)))]
             for name, (command, options) in loads.items():
-                with again_and_again(command, f"{scene.folder}:{SHOWN}", options, {0} if pinned else None):
+                with again_and_again(command, f"{scene.folder}:{SHOWN}", options, beside):
                     found.append((name, p99(latencies(running, seconds))))
             running.kill()
     finally:
@@ -92,7 +93,7 @@ def again_and_again(command, shown, options, processors):
 
 
 def run_until(begun, over, command, shown, options, processors):
-    os.sched_setaffinity(0, processors or os.sched_getaffinity(0))
+    os.sched_setaffinity(0, processors)
     with jailpy.Launcher(ro=[shown]) as launcher:
         launcher.run(["/usr/bin/true"], check=True)
         begun.set()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import array
 import contextlib
 import os
 import socket
 import struct
 import threading
 
+from jailpy import rights
 from jailpy.services.plugins.limits import gone, violation
 
 TYPE_CHECKING = False
@@ -98,12 +98,7 @@ class Channel:
     def _received(self, size: int, room: int = 0) -> tuple[bytes, list[tuple[int, int, bytes]]]:
         """Receive bytes and other ancillary data than descriptors. Raises BrokenError for those; OSError."""
         chunk, ancillary, _, _ = self._socket.recvmsg(size, _RIGHTS + room, socket.MSG_CMSG_CLOEXEC)
-        if not ancillary:
-            return chunk, ancillary
-        numbers = array.array("i")
-        for level, kind, data in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                numbers.frombytes(data[: len(data) - len(data) % numbers.itemsize])
+        numbers = rights.received(ancillary)
         if numbers:
             threading.Thread(target=_close, args=(numbers,), name="jailpy-plugin", daemon=True).start()
             raise violation("it sent descriptors")
@@ -134,7 +129,7 @@ class Channel:
         self._socket.close()
 
 
-def _close(numbers: array.array[int]) -> None:
+def _close(numbers: list[int]) -> None:
     """Close what a plugin sent: in a thread of its own, for a TCP socket with SO_LINGER takes as long as the plugin wants."""
     for number in numbers:
         with contextlib.suppress(OSError):  # what is lost in closing is the plugin's

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from jailpy.errors import ManifestError
+from jailpy.errors import ManifestError, and_more
 from jailpy.profile.lines import TooDeepError, find_lines
 from jailpy.profile.values import printable
 from jailpy.services.plugins import checks
@@ -112,8 +112,7 @@ def check(table: Mapping[str, Any], folder: str, file: str, lines: Mapping[str, 
 
 def refused(file: str, problems: list[str], hints: Sequence[str] = ()) -> ManifestError:
     """Return the error for a file's problems."""
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return ManifestError(f"{problems[0] if problems else printable(file)}{more}", problems, hints)
+    return ManifestError(f"{problems[0] if problems else printable(file)}{and_more(problems)}", problems, hints)
 
 
 def _values(table: Mapping[str, Any], known: Checks, prefix: str, say: Callable[[str, str], None]) -> dict[str, Any]:

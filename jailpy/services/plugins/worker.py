@@ -97,8 +97,7 @@ class Worker:
 
     def drop(self) -> None:
         """Kill the jail and give the descriptor up; only for who uses the worker. Never waits."""
-        self._running.kill()
-        self.channel.shut()
+        self.kill()
         self._dropped.set()
         self.memory.close()
 
