@@ -70,7 +70,7 @@ class Server:
         for last in (False, True):
             connection = self._take()
             try:
-                messages.transmit(connection, message, numbers)
+                _transmit(connection, message, numbers)
             except OSError as error:
                 self.give_back(connection, usable=False)
                 if error.errno == errno.EBADF:
@@ -239,6 +239,23 @@ def _without_detours(path: str) -> str:
 def _identity() -> object:
     """Return whose rights this process has: a server must not keep those that its client gave up."""
     return os.getresuid(), os.getresgid()
+
+
+def _transmit(connection: socket.socket, message: bytes, numbers: Sequence[int]) -> None:
+    """Send a request. One that was answered before it came (the server could not fork a worker for it) is as good as sent."""
+    try:
+        messages.transmit(connection, message, numbers)
+    except OSError as error:
+        if error.errno not in _GONE or not _is_answered(connection):
+            raise
+
+
+def _is_answered(connection: socket.socket) -> bool:
+    """Say whether the other end, which is gone, left an answer."""
+    try:
+        return bool(connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except OSError:
+        return False
 
 
 def _is_quiet(connection: socket.socket) -> bool:

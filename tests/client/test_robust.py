@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import signal
 import threading
 import time
@@ -11,6 +12,7 @@ import time
 import pytest
 
 import jailpy
+from jailpy.server import messages
 from tests.client.conftest import servers
 from tests.core import alive, eventually, groups_of, token
 
@@ -244,10 +246,25 @@ def test_few_descriptors(run_script):
     ]
 
 
-def test_no_process_can_be_forked(own):
-    """The server cannot fork a worker: an error in words, and the next run is one again."""
+def after_an_answer(transmit):
+    """Return a `transmit` that gives the other end half a second to refuse and to close first."""
+
+    def wait_and_transmit(connection, *rest):
+        poll = select.poll()
+        poll.register(connection, 0)  # POLLHUP alone, see poll(2)
+        poll.poll(500)
+        transmit(connection, *rest)
+
+    return wait_and_transmit
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_no_process_can_be_forked(own, monkeypatch, late):
+    """The server cannot fork a worker: an error in words, also where it comes before the request; the next run is one again."""
     if os.geteuid() == 0:
         pytest.skip("root is not bound by RLIMIT_NPROC")
+    if late:
+        monkeypatch.setattr(messages, "transmit", after_an_answer(messages.transmit))
     server = own._server._process.pid
     before = resource.prlimit(server, resource.RLIMIT_NPROC)
     held = own.popen(["sleep", "60"])
