@@ -236,6 +236,7 @@ APPLY: dict[type[Step], Callable[[Any, Child], None]] = {
     steps.DefaultSignals: default_signals,
     steps.ChangeFolder: change_folder,
     steps.SetRlimit: set_rlimit,
+    steps.LimitOpenFiles: set_rlimit,
     steps.SetAffinity: set_affinity,
     steps.ApparmorOnExec: apparmor_on_exec,
     steps.RestrictLandlock: restrict_landlock,

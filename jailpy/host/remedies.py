@@ -217,6 +217,9 @@ def notification(number: int) -> Remedy:
     if number == errno.EBUSY:
         cause = "a sandbox around this process already answers its system calls, and there can be one only"
         return Remedy(cause, (opened(),))
+    if number == errno.ETOOMANYREFS:
+        cause = "sockets of this account hold more descriptors than the launcher may have open (unix(7))"
+        return Remedy(cause, (advice("raise the launcher's limit of open files (ulimit -n), or end what holds them"),))
     if surroundings.filtered() and (number in (*_REFUSED, errno.ENOSYS) or surroundings.release() >= (5, 5)):
         return behind_filter("further filters")
     fix = "use Linux 5.5 or newer, with CONFIG_SECCOMP_FILTER"

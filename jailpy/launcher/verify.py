@@ -192,7 +192,7 @@ def _cgroups(pid: int, groups: RunCgroups) -> str:
 
 def _rlimits(plan: Plan, pid: int) -> str:
     text = files.whole(f"/proc/{pid}/limits")
-    wanted = plan.of(steps.SetRlimit)
+    wanted = (*plan.of(steps.SetRlimit), *plan.of(steps.LimitOpenFiles))
     if _checked.get("limits") != (wanted, text):
         _check_limits(wanted, text)
         _checked["limits"] = wanted, text

@@ -79,9 +79,6 @@ def plan(context: Context) -> Planned:
     for name, value in _wanted(context).items():
         if value is not None and name in hard:
             allowed = value if hard[name] < 0 else min(value, hard[name])
-            steps.append(
-                process.SetRlimit(
-                    name=f"RLIMIT_{name}", resource=getattr(resource, f"RLIMIT_{name}"), value=allowed, hard=allowed
-                )
-            )
+            kind = process.LimitOpenFiles if name == "NOFILE" else process.SetRlimit
+            steps.append(kind(name=f"RLIMIT_{name}", resource=getattr(resource, f"RLIMIT_{name}"), value=allowed, hard=allowed))
     return Planned("rlimits", "enforced", ", ".join(step.name[7:].lower() for step in steps), tuple(steps))

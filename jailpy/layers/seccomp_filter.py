@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 LAUNCH_NEEDS = ("read", "write", "close", "sendmsg", "execve", "exit_group", "mmap", "munmap", "brk")
 _X32 = 0x40000000
+_RLIMIT_NOFILE = 7
 _NOTIFY_API = 5
 _BINARY_TREE = 2
 
@@ -129,7 +130,8 @@ def policy(
     """Resolve names and @groups. `deny` beats `allow`, a plain name beats a group's answer with an errno.
 
     `rw` says that the payload may write to something of the host's: what it leaves there outlives the jail. `narrow` names
-    groups whose rules replace those of the same calls, as far as these are allowed at all.
+    groups whose rules replace those of the same calls, as far as these are allowed at all. Beside all this a process may
+    lower its own limit of open files: the launch does it behind the filter.
     Raises ProfileError with every problem: unknown names (with near ones) and calls that the launch itself needs.
     """
     table = syscall_table.load()
@@ -138,7 +140,7 @@ def policy(
     problems = [*_unknown_names(table, "allow", allow), *_unknown_names(table, "deny", deny)]
     if problems:
         raise ProfileError("the profile's system calls cannot be used", problems)
-    rules = _narrowed(table, _selected(table, allow, deny, exec_mode, rw=rw), narrow)
+    rules = [*_narrowed(table, _selected(table, allow, deny, exec_mode, rw=rw), narrow), own_limit()]
     missing = [name for name in LAUNCH_NEEDS if not any(rule.call == name and not rule.answer for rule in rules)]
     if missing and not (missing == ["execve"] and exec_mode == "none"):
         problem = f"seccomp.allow: the launch itself needs {', '.join(missing)}"
@@ -170,6 +172,12 @@ def _selected(table: Table, allow: tuple[str, ...], deny: tuple[str, ...], exec_
     rules += [rule for group in groups for rule in table.rules(group)]
     rules = [rule for rule in rules if rule.rw in (None, rw)]
     return [rule for rule in rules if rule.call not in denied and (not rule.exec or exec_mode in rule.exec)]
+
+
+def own_limit() -> Rule:
+    """Return the rule that every policy has."""
+    itself = ((0, syscall_table.LOW_HALF, 0), (1, syscall_table.LOW_HALF, _RLIMIT_NOFILE))
+    return syscall_table.Rule("prlimit64", "of the launch itself", (itself,), "", (), (), None)
 
 
 def _narrowed(table: Table, rules: list[Rule], groups: tuple[str, ...]) -> list[Rule]:

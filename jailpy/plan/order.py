@@ -34,7 +34,8 @@ ORDER: tuple[tuple[str, str], ...] = (
     ("rlimits", "inside the namespaces: outside they would count ended jails' processes"),
     ("apparmor", "the request needs /proc, which Landlock makes read-only"),
     ("landlock", "before seccomp, so that the filter need not allow landlock_*"),
-    ("seccomp", "last: it forbids what the steps above need"),
+    ("seccomp", "it forbids what the steps above need"),
+    ("open-files", "with so low a limit the filter's listener might not be sent (ETOOMANYREFS)"),
     ("execve", "the payload"),
 )
 _RANK = {phase: rank for rank, (phase, _) in enumerate(ORDER)}

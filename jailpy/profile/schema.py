@@ -118,7 +118,8 @@ _WHERE = (
 
 _KERNEL = (
     _list("seccomp.allow", ["@default"], "System calls allowed: names and @groups.", "syscall"),
-    _list("seccomp.deny", [], "System calls denied: names and @groups. Beats `allow`.", "syscall", "removed"),
+    _list("seccomp.deny", [], "System calls denied: names and @groups. Beats `allow`. "
+          "Denied or not, a process may lower its own RLIMIT_NOFILE: the launch does.", "syscall", "removed"),
     _choice("seccomp.violation", ("kill", "errno", "record"), "errno", 'What a denied call meets: the end of the run '
             '("kill"), EPERM and a line in the report ("errno"), only the line ("record": it is let through).'),
     _list("landlock.drop", [], "Landlock rights granted nowhere, beyond what [filesystem] and [network] leave.",

@@ -208,6 +208,16 @@ class SetRlimit(PayloadStep):
         return f"set {self.name} to {'unlimited' if self.value < 0 else size_words(self.value)}"
 
 
+class LimitOpenFiles(SetRlimit):
+    """The limit of open files. An account has no more descriptors on their way than their sender may have open (unix(7)).
+
+    So it comes when the filter's listener is sent: another jail of the account, with as low a limit, could keep this one from
+    starting by the descriptors that it leaves in its sockets.
+    """
+
+    phase: ClassVar[str] = "open-files"
+
+
 class SetAffinity(PayloadStep):
     """sched_setaffinity(2): the fallback for `cpus` where there is no cpu controller."""
 

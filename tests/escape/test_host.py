@@ -188,6 +188,32 @@ def test_jails_of_one_account_do_not_reach_each_other(launcher):
         neighbour.kill()
 
 
+FLIGHT = """
+import array, socket, sys
+ends, held = [], 0
+try:
+    while held < 2000:
+        ends.append(socket.socketpair())
+        ends[-1][0].sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [1] * 250))])
+        held += 250
+except OSError as error:
+    print(held, error.strerror, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_descriptors_left_in_sockets_keep_no_other_jail_from_starting(launcher, jailpy):
+    """An account has no more descriptors on their way than the sender may have open (unix(7)): 64 in a jail, which one fills."""
+    command = [PYTHON, "-c", FLIGHT]
+    with launcher.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as hoarder:
+        assert hoarder.stdout.readline() == b"250 Too many references: cannot splice\n"
+        assert launcher.run(["echo", "warm"]).stdout == b"warm\n"
+        assert execute(jailpy, "--", "echo", "cold").out == b"cold\n"
+        # the control: no other jail of the account gets a descriptor on its way meanwhile (started by root, each has a uid of its own)
+        held = 250 if os.geteuid() == 0 else 0
+        assert launcher.run(command, text=True).stdout == f"{held} Too many references: cannot splice\n"
+
+
 def test_a_million_mappings_cost_the_supervisor_nothing(launcher):
     """As many as the kernel gives one process: vm.max_map_count, 65530 where nobody has raised it."""
     script = """

@@ -173,9 +173,9 @@ def _weak_landlock(patches):
 def _half_rlimits(name):
     def apply(step, state):
         if step.name != name:
-            ORIGINAL[process.SetRlimit](step, state)
+            ORIGINAL[type(step)](step, state)
 
-    return lambda patches: child.APPLY.update({process.SetRlimit: apply})
+    return lambda patches: child.APPLY.update({process.SetRlimit: apply, process.LimitOpenFiles: apply})
 
 
 def _weak_mounts(bit):

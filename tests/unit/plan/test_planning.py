@@ -123,7 +123,7 @@ EDGES = (
     (mounts.ChangeRoot, process.DropCapabilities), (process.NewCgroupNamespace, process.DropCapabilities),
     (process.ForbidUserNamespaces, process.DropCapabilities), (process.DropCapabilities, process.NoNewPrivs),
     (process.NoNewPrivs, process.RestrictLandlock), (process.SetStdio, process.SetRlimit),
-    (process.SetRlimit, process.LoadFilter), (process.ApparmorOnExec, process.RestrictLandlock),
+    (process.SetRlimit, process.LoadFilter), (process.LoadFilter, process.LimitOpenFiles), (process.LimitOpenFiles, process.Execute), (process.ApparmorOnExec, process.RestrictLandlock),
     (process.RestrictLandlock, process.LoadFilter), (process.LoadFilter, process.Execute),
 )  # fmt: skip
 
@@ -138,7 +138,7 @@ def test_the_order_has_every_edge(host, groups):
             assert before not in at, "clone3 starts init in a version 2 group"
             continue
         assert max(at[before]) < min(at[after]), (before, after)
-    assert max(at[process.LoadFilter]) == len(steps) - 2
+    assert at[process.LimitOpenFiles] == [len(steps) - 2]
     assert type(steps[-1]) is process.Execute
     for made in at[cgroups.MakeCgroup]:
         written = [index for index in at[cgroups.SetCgroupLimit] if steps[index].parent == steps[made].parent]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 
 import pytest
@@ -317,6 +318,16 @@ def test_what_the_launch_needs_cannot_be_taken_away():
             seccomp_filter.policy(allow, deny)
         assert "the launch itself needs" in caught.value.problems[0]
     assert seccomp_filter.policy(["@default"], ["execveat"], exec_mode="none")
+
+
+def test_the_launch_may_lower_its_limit_of_open_files_whatever_a_profile_denies():
+    """That alone: a process that has no rule for prlimit64 may read and set no other limit."""
+    for deny in ([], ["prlimit64"]):
+        found = seccomp_filter.policy(["@default"], deny, arch="x86_64")
+        (own,) = [decision.alternatives for decision in found.decisions if decision.name == "prlimit64"]
+        itself = ((0, 0xFFFFFFFF, 0), (1, 0xFFFFFFFF, resource.RLIMIT_NOFILE))
+        assert itself in own
+        assert own == (itself,) or not deny, "denied, it is all that is left"
 
 
 def test_a_hit_needs_no_library(tmp_path):
