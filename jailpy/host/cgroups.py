@@ -148,6 +148,12 @@ def _is_free(folder: str) -> bool:
     return not os.path.exists(f"{folder}/cgroup.type") or not _words(folder, "cgroup.procs")
 
 
+def _is_leaf(folder: str) -> bool:
+    """Say whether a launcher made this group for itself, number 0 of its runs: it would go down a level at each look."""
+    name = os.path.basename(folder)
+    return name.startswith("jailpy-") and name.endswith("-0")
+
+
 def _version2(folders: tuple[str, ...], enough: frozenset[str]) -> tuple[Base | None, str]:
     """Choose the nearest delegated group that can divide itself; the own one also if the launcher is alone there."""
     for folder in folders:
@@ -156,7 +162,7 @@ def _version2(folders: tuple[str, ...], enough: frozenset[str]) -> tuple[Base | 
         if set(enabled) >= enough or (set(offered) >= enough and _is_free(folder)):
             return base, "" if set(base.controllers) <= set(enabled) else "enable"
         alone = folder == folders[0] and _words(folder, "cgroup.procs") == [str(os.getpid())]
-        if set(offered) >= enough and alone:
+        if set(offered) >= enough and alone and not _is_leaf(folder):
             return base, "leaf"
     return None, ""
 

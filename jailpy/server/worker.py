@@ -163,7 +163,10 @@ class Worker:
 
     def _launch(self, plan: Plan, known: Known | None) -> Jail:
         key = _template_key(plan, known)
-        return cold.launch(plan, self._interpreter(plan, key) or template.of(plan, key))
+        jail = cold.launch(plan, self._interpreter(plan, key) or template.of(plan, key))
+        if plan.host.cgroups.via:  # this process has moved, or its group is divided now: other plans are the same from here on
+            self._plans.forget()
+        return jail
 
     def _interpreter(self, plan: Plan, key: bytes) -> Way | None:
         """Return the interpreter that runs a script, None where a command is to be executed."""

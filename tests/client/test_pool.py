@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import pickle
 import signal
 import time
@@ -11,7 +12,7 @@ import pytest
 
 import jailpy
 from tests.client.test_robust import children, workers_of
-from tests.core import eventually
+from tests.core import PATIENCE, eventually
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 SIZE = 2
@@ -33,10 +34,20 @@ def status(pid, name):
 
 
 def filled(launcher, size=SIZE):
-    """Wait until so many jails are parked."""
-    assert eventually(lambda: len(inits(launcher)) == size), inits(launcher)
-    time.sleep(0.05)  # the last one is verified
+    """Wait until so many jails are parked, and the workers do nothing more."""
+    assert eventually(lambda: len(inits(launcher)) == size and is_quiet(launcher)), inits(launcher)
     return inits(launcher)
+
+
+def is_quiet(launcher):
+    """Say whether no worker used its processor for a while: the last jail is verified. See proc(5), schedstat."""
+
+    def used():
+        return [pathlib.Path(f"/proc/{worker}/schedstat").read_text().split()[0] for worker in workers_of(launcher)]
+
+    before = used()
+    time.sleep(0.05 * PATIENCE)
+    return used() == before
 
 
 def taken(launcher):

@@ -322,7 +322,8 @@ def test_nothing_leaks_over_many_runs(own, no_server_left):
     def look():
         (worker,) = workers_of(own)
         pids = (os.getpid(), own._server._process.pid, worker)
-        return [len(os.listdir(f"/proc/{pid}/fd")) for pid in pids]
+        with open(f"/proc/{worker}/cgroup") as file:
+            return [len(os.listdir(f"/proc/{pid}/fd")) for pid in pids], file.read()
 
     def some(count):
         for at in range(count):

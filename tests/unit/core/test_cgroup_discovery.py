@@ -117,6 +117,16 @@ def test_version_2_alone_in_its_own_group_becomes_a_leaf(tree):
     assert found.bases == (cgroups.Base(own, ("memory", "pids", "cpu"), 2),)
 
 
+@pytest.mark.parametrize("enabled", ["cpu memory pids", ""])
+def test_a_launcher_that_is_in_its_leaf_stays_there(tree, enabled):
+    """The next runs' groups come beside it, as the first one's did."""
+    own = tree.group("v2/own", enabled, "cpu memory pids")
+    tree.group("v2/own/jailpy-7-99-4026531836-0", "", "cpu memory pids", MINE)
+    found = at(tree, "/own/jailpy-7-99-4026531836-0")
+    assert found.bases == (cgroups.Base(own, ("memory", "pids", "cpu"), 2),)
+    assert found.via == ("" if enabled else "enable")
+
+
 def test_version_2_in_company_cannot_and_says_why(tree):
     own = tree.group("v2/own", "", "memory pids", OTHERS)
     found = at(tree, "/own")
