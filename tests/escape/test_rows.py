@@ -54,3 +54,8 @@ def test_a_bad_header_is_noticed():
         parse('# row = "A1"\n# boundary = ""\n# endings = "ok"\n# layers = []\n# control = "outside"\n', "#")
     with pytest.raises(ValueError, match="nowhere"):
         parse('# row = "A1"\n# boundary = ""\n# ending = "ok"\n# layers = []\n# control = "nowhere"\n', "#")
+
+
+def test_a_program_is_left_out_where_the_architecture_has_nothing_to_attack():
+    assert {*programs("x86_64")} == {*HEADERS}
+    assert {*HEADERS} - {*programs("aarch64")} == {"a04_int_80.c", "a05_x32.py"}

@@ -67,7 +67,7 @@ def answers(profile: str) -> Iterator[Answer]:
     try:
         os.environ.update(scene.environment())
         with Launcher(profile, ro=[f"{scene.folder}:{SHOWN}"]) as launcher:
-            for name, header in programs().items():
+            for name, header in programs(os.uname().machine).items():
                 if os.path.exists(f"{scene.folder}/{name.removesuffix('.c')}"):
                     yield _answer(scene, launcher, name, header, granted=header.grade if executes else {})
     finally:

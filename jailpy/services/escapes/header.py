@@ -10,7 +10,8 @@
 and, where needed: `options` of the run, `evidence` and `violations` that the report must have, `phases` (the program runs
 once for each, in its order, with that word), `grade` (attempts that the profile of that name grants, with the reason),
 `unproven` (attempts that the control does not get through on each host, with the reason), `backstop` (layers whose
-absence the others do not make up for, with the reason), and `root_only` (attempts whose control needs real root).
+absence the others do not make up for, with the reason), `root_only` (attempts whose control needs real root), and `machines`
+(the architectures that have what is attacked; all where it is not given).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ CONTROLS = ("outside", "nobody", "namespaces", "without", "loose")
 _NEEDED = {"row": str, "boundary": str, "ending": str, "layers": list, "control": str}
 _OPTIONAL: dict[str, Any] = {
     "options": {}, "loose": {}, "evidence": "", "violations": [], "phases": ["attack"], "grade": {}, "unproven": {},
-    "root_only": [], "backstop": {},
+    "root_only": [], "backstop": {}, "machines": [],
 }  # fmt: skip
 
 
@@ -49,11 +50,11 @@ def parse(text: str, sign: str) -> Any:
     return types.SimpleNamespace(**{**_OPTIONAL, **found})
 
 
-def programs() -> dict[str, Any]:
-    """Return the headers of all programs, by file name."""
+def programs(machine: str = "") -> dict[str, Any]:
+    """Return the headers of all programs by file name, or of those that attack what this architecture has."""
     found = {}
     for name in sorted(os.listdir(PROGRAMS)):
         if name.endswith((".py", ".c")) and name not in SHARED:
             with open(os.path.join(PROGRAMS, name), encoding="utf-8") as file:
                 found[name] = parse(file.read(), "#" if name.endswith(".py") else "//")
-    return found
+    return {name: header for name, header in found.items() if not machine or machine in (header.machines or [machine])}

@@ -11,7 +11,7 @@ import tempfile
 
 from jailpy.layers import seccomp_filter, syscall_table
 from jailpy.services.decoy import Decoy
-from jailpy.services.escapes.header import PROGRAMS
+from jailpy.services.escapes.header import PROGRAMS, SHARED, programs
 
 SHOWN = "/work/escape"
 NAMESPACES = ("unshare", "--user", "--map-root-user", "--mount", "--uts", "--ipc", "--net", "--cgroup")
@@ -52,11 +52,11 @@ class Scene:
         table, machine = syscall_table.load(), os.uname().machine
         numbers = {name: table.number(name, machine) for name in table.numbers}
         self._write(self.folder, "numbers", "".join(f"{name} {number}\n" for name, number in numbers.items()))
-        for name in os.listdir(PROGRAMS):
+        for name in (*SHARED, *programs(machine)):
             path = os.path.join(PROGRAMS, name)
             if name.endswith(".py"):
                 shutil.copy(path, self.folder)
-            elif name.endswith(".c") and compiler:
+            elif compiler and not name.endswith(".h"):
                 target = os.path.join(self.folder, name.removesuffix(".c"))
                 subprocess.run([compiler, "-O1", "-w", "-pthread", "-o", target, path], check=True, timeout=60)
 

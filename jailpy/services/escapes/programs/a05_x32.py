@@ -3,6 +3,7 @@
 # ending = "security_violation"
 # layers = ["seccomp"]
 # control = "without"
+# machines = ["x86_64"]
 """getpid with the bit of x32."""
 
 import errno
