@@ -52,7 +52,7 @@ Expected from the documentation of each, and from the simulations above. But for
 | GitHub Actions, hosted runner | not measured | starts with `sudo`; without it after the step of Ubuntu 24.04 | a virtual machine with Ubuntu; the runner is a service, so its user has no session of its own |
 | Gradescope, and Docker with default options | not measured; simulated by a filter | `strict` is refused | Docker's filter forbids new namespaces and mounts, and `/proc` is masked; the weaker profiles are for this |
 | Kubernetes pod, RuntimeDefault | not measured; simulated by a filter | `strict` is refused | as Docker; `hostUsers: false` with `procMount: Unmasked` is the way |
-| aarch64, Debian 13, Linux 6.12 | tried by hand on 2026-11-29 in an emulated machine, not by the runner of `tests/vm` | starts as root and in a user session | `doctor` had all 13 layers; the 34 attacks of `selftest` and 73 of the 75 hostile programs (two attack x86-64 alone) were held; 391 tests of eleven files passed, of which 165 as uid 1000; 9 were skipped |
+| aarch64, Debian 13, Linux 6.12 | not measured; tried by hand on 2026-11-29 in an emulated machine | starts as root and in a user session | `doctor` had all 13 layers; the 34 attacks of `selftest` and 73 of the 75 hostile programs (two attack x86-64 alone) were held; 391 tests of eleven files passed, of which 165 as uid 1000; 9 were skipped |
 """
 
 
