@@ -246,27 +246,23 @@ def _transmit(connection: socket.socket, message: bytes, numbers: Sequence[int])
     try:
         messages.transmit(connection, message, numbers)
     except OSError as error:
-        if error.errno not in _GONE or not _is_answered(connection):
+        if error.errno not in _GONE or not _peek(connection):
             raise
-
-
-def _is_answered(connection: socket.socket) -> bool:
-    """Say whether the other end, which is gone, left an answer."""
-    try:
-        return bool(connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
-    except OSError:
-        return False
 
 
 def _is_quiet(connection: socket.socket) -> bool:
     """Say whether the other end is there, and waits for us."""
+    return _peek(connection) is None
+
+
+def _peek(connection: socket.socket) -> bytes | None:
+    """Return the first byte that waits to be read; None where there is none yet, b"" where the other end is gone."""
     try:
-        connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
-        return True
+        return None
     except OSError:
-        return False
-    return False
+        return b""
 
 
 def _say_goodbye(connection: socket.socket) -> None:

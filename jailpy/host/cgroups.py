@@ -149,7 +149,7 @@ def _is_free(folder: str) -> bool:
 
 
 def _is_leaf(folder: str) -> bool:
-    """Say whether a launcher made this group for itself, number 0 of its runs: it would go down a level at each look."""
+    """Say whether a launcher made this group for itself (`enter_leaf` in launcher/cgroups.py): it would go deeper each time."""
     name = os.path.basename(folder)
     return name.startswith("jailpy-") and name.endswith("-0")
 

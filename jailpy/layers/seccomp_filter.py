@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import resource
 from errno import ENOSYS
 
 from jailpy import cache
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 LAUNCH_NEEDS = ("read", "write", "close", "sendmsg", "execve", "exit_group", "mmap", "munmap", "brk")
 _X32 = 0x40000000
-_RLIMIT_NOFILE = 7
 _NOTIFY_API = 5
 _BINARY_TREE = 2
 
@@ -176,7 +176,7 @@ def _selected(table: Table, allow: tuple[str, ...], deny: tuple[str, ...], exec_
 
 def own_limit() -> Rule:
     """Return the rule that every policy has."""
-    itself = ((0, syscall_table.LOW_HALF, 0), (1, syscall_table.LOW_HALF, _RLIMIT_NOFILE))
+    itself = ((0, syscall_table.LOW_HALF, 0), (1, syscall_table.LOW_HALF, resource.RLIMIT_NOFILE))
     return syscall_table.Rule("prlimit64", "of the launch itself", (itself,), "", (), (), None)
 
 

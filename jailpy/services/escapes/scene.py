@@ -56,7 +56,7 @@ class Scene:
             path = os.path.join(PROGRAMS, name)
             if name.endswith(".py"):
                 shutil.copy(path, self.folder)
-            elif compiler and not name.endswith(".h"):
+            elif name.endswith(".c") and compiler:
                 target = os.path.join(self.folder, name.removesuffix(".c"))
                 subprocess.run([compiler, "-O1", "-w", "-pthread", "-o", target, path], check=True, timeout=60)
 

@@ -123,8 +123,9 @@ EDGES = (
     (mounts.ChangeRoot, process.DropCapabilities), (process.NewCgroupNamespace, process.DropCapabilities),
     (process.ForbidUserNamespaces, process.DropCapabilities), (process.DropCapabilities, process.NoNewPrivs),
     (process.NoNewPrivs, process.RestrictLandlock), (process.SetStdio, process.SetRlimit),
-    (process.SetRlimit, process.LoadFilter), (process.LoadFilter, process.LimitOpenFiles), (process.LimitOpenFiles, process.Execute), (process.ApparmorOnExec, process.RestrictLandlock),
+    (process.SetRlimit, process.LoadFilter), (process.ApparmorOnExec, process.RestrictLandlock),
     (process.RestrictLandlock, process.LoadFilter), (process.LoadFilter, process.Execute),
+    (process.LoadFilter, process.LimitOpenFiles), (process.LimitOpenFiles, process.Execute),
 )  # fmt: skip
 
 
