@@ -7,24 +7,35 @@ What the manager says is not believed but looked at. See org.freedesktop.systemd
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import time
 
 from jailpy.escape import line
-from jailpy.host.cgroups import bus_path, folder_of_own
+from jailpy.host.cgroups import bus_path, discover, folder_of_own
 from jailpy.kernel import files
-from jailpy.launcher.cgroups import collect_from_scopes
+from jailpy.launcher.cgroups import RunCgroups, collect_from_scopes, name_for, start_time
+from jailpy.steps.cgroups import EnterScope
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from jailpy.launcher.cgroups import RunCgroups
-    from jailpy.steps.cgroups import EnterScope
-
 _TIMEOUT_S = 5.0
 _entered: list[str] = []
+
+
+def enter_ahead() -> None:
+    """Enter a scope before a run asks for one, where systemd gives this account its groups: what is forked later lives in it.
+
+    One that cannot be had is left to the runs: each asks anew if its profile wants a group, and tells what is wrong.
+    """
+    facts = discover(files.read("/proc/self/mountinfo", 1 << 24).splitlines(), os.geteuid())
+    if facts.via == "scope":
+        base, groups = facts.bases[0], RunCgroups(name_for(os.getpid(), start_time("self"), 0))
+        with contextlib.suppress(OSError):
+            enter(EnterScope(base=base.path, controllers=base.controllers), groups)
 
 
 def enter(step: EnterScope, groups: RunCgroups) -> None:

@@ -13,6 +13,7 @@ import os
 import socket
 
 from jailpy.kernel import process
+from jailpy.launcher import scope
 from jailpy.server import messages
 
 TYPE_CHECKING = False
@@ -28,6 +29,7 @@ def main(control: int) -> None:
     gc.freeze()
     with contextlib.suppress(ConnectionError, messages.BrokenMessageError):  # the client died in the middle of a word
         messages.send(connection, {"ready": os.getpid()})
+        scope.enter_ahead()
         while (received := messages.receive(connection)) is not None:
             for number in received[1]:
                 _fork_worker(number, connection)

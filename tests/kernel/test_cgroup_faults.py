@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ import time
 
 import pytest
 
-from jailpy.host.cgroups import SCOPE
+from jailpy.host.cgroups import SCOPE, Base, CgroupFacts
 from jailpy.launcher import cgroups, scope
 from jailpy.steps.cgroups import EnterScope, SetCgroupLimit
 from tests.core import execute, groups_of, start
@@ -77,6 +78,23 @@ def test_a_bus_that_misbehaves(bus, behaviour, number, words):
 def test_a_bus_that_answers_is_understood(bus):
     """Control of the tests above: the same server says yes."""
     scope._ask(bus("lie"), "jailpy-1.scope")
+
+
+def test_a_scope_that_cannot_be_had_ahead_is_left_to_the_runs(bus, monkeypatch):
+    found = CgroupFacts(bases=(Base(SCOPE, ("memory", "pids"), 2),), own="", via="scope", missing=())
+    monkeypatch.setattr(scope, "discover", lambda mounts, uid: found)
+    bus("refuse")
+    before = scope.folder_of_own()
+    scope.enter_ahead()
+    assert (scope.folder_of_own(), scope._entered) == (before, [])
+    entered = []
+    monkeypatch.setattr(scope, "enter", lambda step, groups: entered.append((step, groups.name)))
+    scope.enter_ahead()
+    assert entered[0][0] == STEP, "control: it asks"
+    assert re.fullmatch(rf"jailpy-{os.getpid()}-\d+-\d+-0", entered[0][1])
+    monkeypatch.setattr(scope, "discover", lambda mounts, uid: found.replace(via=""))
+    scope.enter_ahead()
+    assert len(entered) == 1, "a group is there already"
 
 
 def test_no_socket(tmp_path, monkeypatch):

@@ -99,6 +99,27 @@ def test_launchers_at_once_in_scopes(guest):
     assert "nothing left" in done.out
 
 
+WARM = """python3 -c '
+import concurrent.futures, glob, jailpy
+with jailpy.Launcher() as launcher, concurrent.futures.ThreadPoolExecutor(8) as threads:
+    reports = list(threads.map(lambda _: launcher.run(["sleep", "3"]), range(8)))
+    server = launcher._server._process.pid
+    print(*[report.verdict for report in reports])
+    print(len(open(f"/proc/{server}/task/{server}/children").read().split()))
+    print(len(glob.glob("/sys/fs/cgroup/**/jailpy-*.scope", recursive=True)))
+'
+"""
+
+
+@pytest.mark.parametrize("mode", ["login", "root"])
+def test_the_workers_of_a_launcher_share_a_scope(guest, mode):
+    done = guest.run(WARM, mode=mode)
+    ended, workers, scopes = done.out.splitlines()
+    assert ended.split() == ["ok"] * 8, done.err
+    assert int(workers) > 1, "control: there are several"
+    assert scopes == "1"
+
+
 def test_launchers_at_once_in_one_delegated_group(guest):
     """All of them find the controllers not enabled yet, or just enabled by another."""
     if guest.facts["systemd"] >= 254:
