@@ -21,6 +21,7 @@ class struct_siginfo:
     si_code: int
     si_signo: int
     si_pid: int
+    si_uid: int
 
 def getsignal(signalnum: int, /) -> Any: ...
 def pthread_sigmask(how: int, mask: Iterable[int], /) -> set[int]: ...

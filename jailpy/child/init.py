@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LIBC_SIGNALS = frozenset({32, 33})  # libc keeps these two for itself (nptl(7)); its posix_spawn(3) has the child ignore them
 SIGNALS = frozenset(range(1, 65)) - LIBC_SIGNALS
+_SI_KERNEL = 0x80  # of a terminal
 
 
 def reap(child: Child, payload: int) -> None:
@@ -28,11 +29,19 @@ def reap(child: Child, payload: int) -> None:
     status = hide(child)
     while True:
         info = _signal.sigwaitinfo(SIGNALS)
-        # From outside the pid namespace. rt_sigqueueinfo(2) lets the payload write any si_pid, but no si_code from 0 on.
-        if info.si_signo != _signal.SIGCHLD and info.si_pid == 0 and info.si_code >= 0:
+        if info.si_signo != _signal.SIGCHLD and is_from_outside(info):
             forward(payload, info.si_signo, child.terminal)
         if reap_children(status, payload, child.terminal):
             return
+
+
+def is_from_outside(info: _signal.struct_siginfo) -> bool:
+    """Say whether a signal came from outside the pid namespace: the sender then has no pid in it.
+
+    rt_sigqueueinfo(2) lets the payload write any si_pid, but no si_code from 0 on. A signal for whose siginfo there was no room
+    (RLIMIT_SIGPENDING, which the payload can use up) seems to come by kill(2) from process 0 of uid 0, which no jail's map has.
+    """
+    return info.si_pid == 0 and (info.si_code == _SI_KERNEL or (info.si_code >= 0 and info.si_uid != 0))
 
 
 def hide(child: Child) -> int:

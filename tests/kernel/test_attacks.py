@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import resource
 import select
 import signal
 import subprocess
@@ -241,6 +242,14 @@ if sys.argv[1] == "init":
     print(len(sent) == -sum(sent) or set(sent) == {0}, len(got))
 elif sys.argv[1] == "self":
     print(queue(os.getpid(), signal.SIGUSR1) == 0, len(got))
+elif sys.argv[1] == "full":
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    while queue(os.getpid(), 40) == 0:
+        pass
+    print(queue(1, signal.SIGTERM), queue(os.getpid(), signal.SIGUSR1))
+    lost = signal.sigwaitinfo([signal.SIGUSR1])
+    print(lost.si_code, lost.si_pid)
+    print(signal.sigtimedwait([signal.SIGTERM], 0.5))
 else:
     for _ in range(8):
         if os.fork() == 0:
@@ -258,6 +267,15 @@ def test_init_takes_no_orders_from_the_payload(jailpy, profile):
     done = execute(jailpy, "-p", profile, *python(FORGER, "init"))
     assert done.out == b"True 0\n", done
     assert execute(jailpy, "-p", profile, *python(FORGER, "self")).out == b"True 1\n", "control"
+
+
+def test_a_signal_that_lost_its_sender_is_no_order(jailpy):
+    """With no room for one more siginfo the kernel says that a standard signal came by kill(2) from process 0."""
+    limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_SIGPENDING, (500, 500))}
+    done = execute(jailpy, "-p", "observe", *python(FORGER, "full"), **limit)
+    sent, lost, forwarded = done.out.decode().splitlines()
+    assert (sent, lost) == ("0 0", "0 0"), "control: si_code and si_pid are those of a signal from outside"
+    assert forwarded == "None"
 
 
 def test_a_flood_of_signals_does_not_keep_init_from_the_end(jailpy):
