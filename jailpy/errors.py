@@ -172,12 +172,26 @@ def and_more(found: Sequence[object], where: str = "") -> str:
 
 
 def shortage(error: BaseException) -> LaunchError | None:
-    """Say what the launcher or the host had too little of; None for an error of another kind."""
+    """Say what the launcher or the host had too little of, or that the current folder is gone; None for another error."""
+    if isinstance(error, FileNotFoundError) and _is_nowhere():
+        return _error(errno.ENOENT, "the current folder", "it was deleted: change to one that is there")
     number = errno.ENOMEM if _out_of_memory(error) else getattr(error, "errno", None)
     if number not in _EXHAUSTED:
         return None
-    what, hint = _EXHAUSTED[number]
+    return _error(number, *_EXHAUSTED[number])
+
+
+def _error(number: int, what: str, hint: str) -> LaunchError:
     return LaunchError(f"{what}: {os.strerror(number)}", layer="launcher", step="run", errno=number, hints=[hint])
+
+
+def _is_nowhere() -> bool:
+    """Tell whether the current folder was deleted: nothing that starts from it can be found (getcwd(3))."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _out_of_memory(error: BaseException) -> bool:

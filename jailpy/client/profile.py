@@ -28,7 +28,7 @@ class Profile:
         """Load a profile by name, or a file (a path has a `/` or ends in .toml). Raises ProfileError with every problem."""
         source = os.fspath(name_or_path)
         if "/" in source or source.endswith(".toml"):
-            source = os.path.abspath(source)
+            source = _absolute(source)
         profile = cls(source)
         profile.resolve()
         return profile
@@ -49,7 +49,7 @@ class Profile:
     def check(path: str | os.PathLike[str]) -> list[str]:
         """Return every problem of a profile's file as `file:line: key: what was expected`; none where it is right."""
         try:
-            Profile.load(os.path.abspath(os.fspath(path)))
+            Profile.load(_absolute(os.fspath(path)))
         except ProfileError as error:
             return list(error.problems) or [error.message]
         return []
@@ -61,3 +61,10 @@ class Profile:
     def __repr__(self) -> str:
         """Show what it was made of."""
         return f"Profile({self.source!r}" + (f", {len(self.overrides)} overrides)" if self.overrides else ")")
+
+
+def _absolute(path: str) -> str:
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError as error:  # the current folder was deleted
+        raise ProfileError(f"{path}: cannot be opened: {error.strerror}") from error

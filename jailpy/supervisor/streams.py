@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _CHUNK = 65536
 _PIPE_BUF = 4096  # a pipe that polls writable takes this much without blocking (pipe(7))
 _FULL_TERMINAL_S = 0.005  # a terminal with room for one byte polls writable and takes no newline
+_NO_INPUT = (errno.EPIPE, errno.EIO, errno.EISDIR, errno.EBADF)  # EBADF: nohup(1) leaves an input that is open for writing
 _PLAIN = (stat.S_ISREG, stat.S_ISBLK)
 
 
@@ -148,7 +149,7 @@ class Input:
                 time.sleep(_FULL_TERMINAL_S)
             return True
         except OSError as error:
-            if error.errno in (errno.EPIPE, errno.EIO, errno.EISDIR):
+            if error.errno in _NO_INPUT:
                 return False
             raise
         return bool(self._pending)

@@ -388,6 +388,13 @@ def test_input_from_a_folder_is_empty(jailpy, tmp_path):
     assert b"bug" not in done.err
 
 
+def test_an_input_that_is_open_for_writing_is_empty(jailpy):
+    """nohup(1) gives one in place of a terminal."""
+    with open(os.devnull, "wb") as unreadable:
+        done = execute(jailpy, *sh("cat; echo done"), stdin=unreadable)
+    assert (done.status, done.out, done.err) == (0, b"done\n", b"")
+
+
 def test_input_from_a_pipe_that_stays_open(jailpy):
     reader, writer = os.pipe()
     done = execute(jailpy, *sh("echo done"), stdin=reader)
@@ -618,6 +625,27 @@ def test_a_deleted_working_folder(jailpy, tmp_path):
     done = subprocess.run(argv, cwd=gone, capture_output=True, timeout=30)
     assert done.returncode == 125
     assert b"jailpy: error: --ro etc: No such file or directory" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["exec", "--ro", ".", "--", "true"],
+        ["exec", "-p", "./x.toml", "--", "true"],
+        ["exec", "--stdout", "x", "--", "true"],
+        ["explain", "--set", "filesystem.root=./x", "--", "true"],
+        ["profile", "check", "x.toml"],
+        ["grade", ".", "/etc/passwd"],
+    ],
+)
+def test_what_a_deleted_working_folder_would_hold(jailpy, tmp_path, words):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    argv = ["sh", "-c", 'rmdir "$PWD"; exec "$0" "$@"', jailpy, *words]
+    done = subprocess.run(argv, cwd=gone, capture_output=True, timeout=30, text=True)
+    said = "the current folder: No such file or directory", "hint: it was deleted: change to one that is there"
+    assert done.returncode == 125
+    assert all(line in done.stderr for line in said), done.stderr
 
 
 def test_long_arguments(jailpy):

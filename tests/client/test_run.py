@@ -357,3 +357,13 @@ def test_errors_and_results_can_be_pickled(launcher):
     assert (done.stdout, done.verdict) == (b"x\n", "ok")
     with pickle.loads(pickle.dumps(jailpy.Launcher(open_files=40))) as other:
         assert other.run(sh("ulimit -n")).stdout == b"40\n"
+
+
+def test_a_profile_of_a_folder_that_is_gone(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(jailpy.ProfileError, match=r"^\./x\.toml: cannot be opened: No such file or directory$"):
+        jailpy.Profile.load("./x.toml")
+    assert jailpy.Profile.check("x.toml") == ["x.toml: cannot be opened: No such file or directory"]

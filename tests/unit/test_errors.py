@@ -30,3 +30,14 @@ def test_what_is_short_is_named(error, number):
 @pytest.mark.parametrize("error", [OSError(errno.EACCES, "x"), ImportError("no module"), SystemError("x"), ValueError(SEGMENT)])
 def test_other_errors_are_no_shortage(error):
     assert shortage(error) is None
+
+
+def test_a_current_folder_that_is_gone_is_named(tmp_path, monkeypatch):
+    error = FileNotFoundError(errno.ENOENT, "x")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    assert shortage(error) is None
+    gone.rmdir()
+    assert shortage(error).message == "the current folder: No such file or directory"
+    assert shortage(OSError(errno.EACCES, "x")) is None
