@@ -149,12 +149,8 @@ def _formats(text: str) -> tuple[str, ...]:
     from jailpy.services.grading import reports
 
     names = [name for name in text.replace(" ", "").split(",") if name]
-    unknown = [name for name in names if name not in (*reports.FORMATS, "all")]
-    if unknown:
-        raise UsageError(f"option --format: {unknown[0]}: there is none of this name", [f"one of {', '.join(reports.FORMATS)}"])
-    if "all" in names:
-        return tuple(reports.FORMATS)
-    return tuple(dict.fromkeys(names)) or reports.DEFAULT
+    asked = reports.chosen([name for name in names if name != "all"])
+    return tuple(reports.FORMATS) if "all" in names else asked or reports.DEFAULT
 
 
 def _grade(order: Order, *, quiet: bool) -> int:

@@ -94,14 +94,19 @@ def test_hostile_names_are_shown_escaped(grade, sums, tmp_path):
         (["sums", "a.py", "--format", "pdf"], "--format: pdf: there is none of this name"),
         (["sums", "a.py", "--show", "everything"], "--show"),
         (["sums", "a.py", "--memory", "lots"], "expected a size"),
+        (["sums", "a.py", "--memory", "10"], "option memory: expected bytes from 1048576 (1M) to"),
         (["sums", "a.py", "--time-limit", "0"], "expected more than 0"),
+        (["sums", "a.py", "--time-limit", "9999999999"], "option time_limit: expected seconds from 0.001 to 8640000"),
+        (["sums", "a.py", "--report", "a.py"], "a.py/results.sqlite: the results cannot be kept: File exists"),
+        (["dangling", "a.py"], "dangling/1.in: No such file or directory"),
         (["sums", "--each", "none"], "No such file"),
         (["sums", "a.py", "b.py", "c.py"], "submission b.py: No such file or directory (and 1 more)"),
         (["sums", "a.py", "--workers", "tcp://127.0.0.1:9"], "no scheduler answers there"),
     ],
 )
 def test_usage_errors(grade, sums, tmp_path, arguments, words):
-    write(tmp_path, {"a.py": GOOD, "broken/problem.yaml": "name: Broken\nnonsense: 1\n"})
+    write(tmp_path, {"a.py": GOOD, "broken/problem.yaml": "name: Broken\nnonsense: 1\n", "dangling/1.ans": ""})
+    (tmp_path / "dangling" / "1.in").symlink_to("nothing")
     done = grade(*arguments)
     assert done.returncode == 2, done.stderr
     assert words in done.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 
@@ -50,6 +52,33 @@ def test_one_that_is_refused(sums, tmp_path):
     write(tmp_path, {"a.py": ""})
     with pytest.raises(grading.RefusedError, match="it is empty"):
         grading.Problem.load(sums).judge(tmp_path / "a.py")
+
+
+@pytest.mark.parametrize(
+    "options", [{"jobs": 0}, {"memory": 10}, {"memory": "64M"}, {"time_limit": 0}, {"time_limit": 1e9}, {"rejudge_near": 2}]
+)
+def test_options_that_no_run_could_have(options):
+    with pytest.raises(jailpy.UsageError, match=f"^option {next(iter(options))}: expected"):
+        grading.Options(**options)
+
+
+def test_a_problem_that_cannot_be_read(tmp_path, monkeypatch):
+    def refused(folder):
+        raise PermissionError(errno.EACCES, "Permission denied", folder)
+
+    monkeypatch.setattr(os, "listdir", refused)
+    with pytest.raises(jailpy.ProblemError, match=f"^{tmp_path}: Permission denied$"):
+        grading.Problem.load(tmp_path)
+
+
+def test_one_path_and_one_format_are_a_list_of_one(sums, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, {"a.py": GOOD})
+    problem = grading.Problem.load(sums)
+    found = grading.grade(problem, "a.py", "out", formats="json")
+    assert [entry.name for entry in found.submissions] == ["a.py"]
+    with pytest.raises(jailpy.UsageError, match="--format: pdf: there is none of this name"):
+        grading.grade(problem, ["a.py"], "out", formats=("json", "pdf"))
 
 
 def test_many_with_reports(sums, tmp_path):

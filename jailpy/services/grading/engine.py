@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import msgspec
 
-from jailpy.errors import CommandError, JailPyError
+from jailpy.errors import CommandError, JailPyError, UsageError
 from jailpy.services import languages
 from jailpy.services.grading import checkers, compiling, contained, feedback, runs, scoring
 from jailpy.services.grading.interactive import Conversation, Talk
@@ -34,8 +34,17 @@ if TYPE_CHECKING:
     OnTest = Callable[[Submission, TestResult], object]
 
 
+# What a run's limits can be made from: a run gets a little more than these (runs.py), and profiles have bounds of their own.
+_BOUNDS = {
+    "jobs": (1, 1024, "a number from 1 to 1024"),
+    "rejudge_near": (0, 1, "a number from 0 to 1"),
+    "time_limit": (0.001, 8_640_000, "seconds from 0.001 to 8640000"),
+    "memory": (1 << 20, 1 << 50, f"bytes from {1 << 20} (1M) to {1 << 50} (1024T)"),
+}
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """How to judge. None takes what the problem says.
+    """How to judge. None takes what the problem says. Raises UsageError.
 
     `jobs` is how many submissions are judged at a time, None for one on each physical core. `rejudge_near` is the part of the
     time limit within which a run is repeated alone before it counts as too slow. `all_tests` goes on after a failed test.
@@ -48,6 +57,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     memory: int | None = None
     all_tests: bool = False
     profile: str = "strict"
+
+    def __post_init__(self) -> None:
+        """Refuse here what would end each run as IE."""
+        for name, (least, most, words) in _BOUNDS.items():
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, int | float) and least <= value <= most):
+                raise UsageError(f"option {name}: expected {words}, got {value!r}")
 
 
 class Judge:

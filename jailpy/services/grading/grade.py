@@ -48,11 +48,11 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 def grade(
     problem: Problem,
-    submissions: Sequence[str | os.PathLike[str]],
+    submissions: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     folder: str | os.PathLike[str],
     *,
     options: Options | None = None,
-    formats: Sequence[str] = reports.DEFAULT,
+    formats: str | Sequence[str] = reports.DEFAULT,
     show: Show | None = None,
     resume: bool = False,
     workers: str = "",
@@ -61,12 +61,13 @@ def grade(
 
     `formats` are names of `reports.FORMATS`. Raises JailPyError.
     """
+    paths = [submissions] if isinstance(submissions, str | os.PathLike) else submissions
     order = Order(
         problem=problem,
-        sources=tuple(intake.sources([os.fspath(path) for path in submissions])),
+        sources=tuple(intake.sources([os.fspath(path) for path in paths])),
         options=options or Options(),
         folder=os.fspath(folder),
-        formats=tuple(formats),
+        formats=reports.chosen(formats),
         show=show,
         resume=resume,
         workers=workers,

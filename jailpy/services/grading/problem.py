@@ -141,7 +141,10 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         folder = os.path.abspath(os.fspath(path))
         if not os.path.isdir(folder):
             raise ProblemError(f"{folder}: is no folder")
-        return _reader(folder)(folder)
+        try:
+            return _reader(folder)(folder)
+        except OSError as error:
+            raise ProblemError(f"{error.filename or folder}: {error.strerror}") from error
 
     def judge(self, submission: Submission | str | os.PathLike[str], **options: Any) -> results.SubmissionResult:
         """Judge one submission, or the file, folder or zip file at a path. Options are those of `Options`.
@@ -167,7 +170,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @functools.cached_property
     def digest(self) -> str:
-        """A SHA-256 over all that can change a verdict."""
+        """A SHA-256 over all that can change a verdict. Raises ProblemError."""
         whole = hashlib.sha256(msgspec.json.encode(self._settings()))
         paths = [path for checker in self.checkers if checker.path for path in files_below(checker.path)]
         paths += [path for test in self.tests if test.files for path in files_below(test.files)]
@@ -209,8 +212,11 @@ def files_below(path: str) -> list[str]:
 
 
 def _sum(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise ProblemError(f"{path}: {error.strerror}") from error
 
 
 def _reader(folder: str) -> Callable[[str], Problem]:

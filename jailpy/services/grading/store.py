@@ -54,7 +54,7 @@ class Store:
             os.makedirs(folder, mode=0o700, exist_ok=True)  # students of the same host are not to read it
             self._database = sqlite3.connect(self.path, timeout=1, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
-            raise UsageError(f"{self.path}: the results cannot be kept: {error}") from error
+            raise UsageError(f"{self.path}: the results cannot be kept: {getattr(error, 'strerror', None) or error}") from error
         try:
             self._open()
         except sqlite3.Error as error:

@@ -30,6 +30,15 @@ DEFAULT = ("json", "csv", "junit", "html")
 _STUDENTS = "gradescope"  # shown to students, which it redacts itself: what is hidden there still counts
 
 
+def chosen(names: str | Iterable[str]) -> tuple[str, ...]:
+    """Return names of formats, each once. Raises UsageError for one that there is not."""
+    found = tuple(dict.fromkeys([names] if isinstance(names, str) else names))
+    for name in found:
+        if name not in FORMATS:
+            raise UsageError(f"option --format: {name}: there is none of this name", [f"one of {', '.join(FORMATS)}"])
+    return found
+
+
 def write_all(folder: str, grading: Grading, formats: Iterable[str] = DEFAULT, show: Show | None = None) -> list[str]:
     """Write the reports into a folder and return their paths. One that fails does not keep the others from being written.
 
