@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
 from jailpy.services.escapes.header import programs
+from jailpy.services.escapes.scene import Scene
 from tests.core import PATIENCE
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -64,3 +66,10 @@ def test_the_first_that_gets_out_ends_it():
     assert last == "strict: 0 of 1 programs held, 1 with a control that got out"
     found = json.loads(run("--json", code=WEAK).stdout)
     assert (found["held"], len(found["programs"]), found["programs"][0]["out"]) == (False, 1, ["TIOCSTI"])
+
+
+def test_a_scene_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(subprocess.CalledProcessError):
+        Scene(sys.executable, "/bin/false")
+    assert os.listdir(tmp_path) == []

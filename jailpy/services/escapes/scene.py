@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from contextlib import ExitStack
 
 from jailpy.layers import seccomp_filter, syscall_table
 from jailpy.services.decoy import Decoy
@@ -29,7 +30,16 @@ class Scene:
     def __init__(self, python: str, compiler: str = "") -> None:
         self.python = python
         self.word = f"esc{secrets.token_hex(8)}"
+        self._held = ExitStack()
+        try:
+            self._make(compiler)
+        except BaseException:  # Ctrl-C while programs are compiled, too
+            self.close()
+            raise
+
+    def _make(self, compiler: str) -> None:
         self.top = tempfile.mkdtemp(prefix="jailpy-escape-")
+        self._held.callback(shutil.rmtree, self.top)
         os.chmod(self.top, 0o755)  # noqa: S103 - nobody is to find it, too, where no jail stops it
         self.folder, self.scratch, self.temporary = (os.path.join(self.top, name) for name in ("shown", "scratch", "tmp"))
         for folder, mode in ((self.folder, 0o755), (self.scratch, 0o1777), (self.temporary, 0o755)):
@@ -38,7 +48,8 @@ class Scene:
         self.canary = self._write(self.top, "canary", self.word)
         self._build(compiler)
         self._listen()
-        self.decoy = Decoy([python, "-ISc", _DECOY, f"decoy-{self.word[::-1]}"], self.environment())
+        self.decoy = Decoy([self.python, "-ISc", _DECOY, f"decoy-{self.word[::-1]}"], self.environment())
+        self._held.callback(self.decoy.close)
         self._write(self.folder, "facts", "".join(f"{key} {value}\n" for key, value in self._facts().items()))
 
     def _write(self, folder: str, name: str, text: str) -> str:
@@ -69,13 +80,14 @@ class Scene:
         )
         self.sockets = []
         for family, kind, address in addresses:
-            sock = socket.socket(family, kind)
+            sock = self._held.enter_context(socket.socket(family, kind))
             sock.bind(address)
             if kind == socket.SOCK_STREAM:
                 sock.listen(200)
             self.sockets.append(sock)
         os.chmod(self.top + "/socket", 0o777)  # noqa: S103 - as above
         self.inherited = os.open(self.top, os.O_RDONLY | os.O_DIRECTORY)
+        self._held.callback(os.close, self.inherited)
         os.set_inheritable(self.inherited, True)
 
     def _facts(self) -> dict[str, object]:
@@ -113,11 +125,7 @@ class Scene:
 
     def close(self) -> None:
         """End the decoy, and remove the folder with all that is in it."""
-        self.decoy.close()
-        for sock in self.sockets:
-            sock.close()
-        os.close(self.inherited)
-        shutil.rmtree(self.top)
+        self._held.close()
 
 
 def attempts(output: bytes) -> dict[str, tuple[str, str]]:
