@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 from jailpy.client.profile import Profile
@@ -104,6 +105,7 @@ OTHERS = ("put", "get", "allow_missing", "pass_fds", "profile")
 _FIRST_PASSED = 3
 _MOST_PASSED = messages.MOST_DESCRIPTORS - _FIRST_PASSED
 _VARIABLE = "environment.set."
+_SURROGATE = b"\\ud"
 
 
 def given(options: Mapping[str, Any], known: Sequence[str] = (*SETTINGS, *OTHERS)) -> dict[str, Any]:
@@ -159,11 +161,14 @@ def environment() -> dict[str, str]:
 
 
 def message(request: Mapping[str, Any]) -> bytes:
-    """Return the request's bytes. Raises UsageError for a value that no profile could hold."""
+    """Return the request's bytes. Raises UsageError for what no profile could hold, and a text that stands for no bytes."""
     try:
-        return messages.pack(dict(request))
+        packed = messages.pack(dict(request))
+        if _SURROGATE in packed:  # one of os.fsdecode's, for a byte that is no UTF-8, or one that stands for nothing
+            json.dumps(dict(request), ensure_ascii=False).encode(errors="surrogateescape")
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"options: cannot be sent to the launcher: {error}") from error
+    return packed
 
 
 def overrides(options: Mapping[str, Any]) -> list[Override]:
