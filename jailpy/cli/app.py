@@ -31,7 +31,7 @@ Examples:
   jailpy exec -- python3 -c 'print(1)'
   jailpy exec --ro ./a.py --wall 2s --memory 64M -- python3 a.py
   jailpy exec --profile build --put src --get src/prog:prog -- gcc -o src/prog src/a.c
-  jailpy exec --report run.json --stdin in.txt --stdout out.txt -- ./prog
+  jailpy exec --ro prog --report run.json --stdin in.txt --stdout out.txt -- ./prog
 
 \b
 Exit status: the command's own; 128+N died of signal N; 124 time limit; 137 other limit or violation;
@@ -61,9 +61,9 @@ def app() -> None:
     \b
     Examples:
       jailpy doctor                          what this host can enforce
-      jailpy exec -- python3 a.py            run one command in a strict jail
+      jailpy exec --ro a.py -- python3 a.py  run one command in a strict jail
       jailpy run a.cpp                       compile and run one source file
-      jailpy explain -- python3 a.py         show every step, apply nothing
+      jailpy explain -- ls                   show every step, apply nothing
       jailpy profile show strict             what strict allows
     """
 

@@ -34,8 +34,8 @@ def explain(**_: object) -> None:
 
     \b
     Examples:
-      jailpy explain -- python3 a.py
-      jailpy explain --profile grade --memory 64M --json -- ./prog
+      jailpy explain --ro a.py -- python3 a.py
+      jailpy explain --profile grade --put prog --memory 64M --json -- ./prog
     """
     raise AssertionError("explain is parsed by jailpy/cli/options.py")
 
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int | None:
         parsed = options.parse(arguments, (_JSON,))
         if parsed is None:
             return None
-        plan = api.plan(request(parsed))
+        plan = api.plan(request(parsed, "explain"))
     except JailPyError as error:
         complain(error)
         return 2 if isinstance(error, UsageError) else 125
