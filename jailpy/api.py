@@ -111,7 +111,7 @@ def command_of(request: Request, profile: Profile, host: HostFacts) -> Command:
     ]
     asked += [("put", source, destination) for source, destination in request.put]
     cwd = _cwd()
-    found = tuple(sources.look(*each, filesystem.workdir, cwd, host.hidden) for each in asked)
+    found = tuple(_look(request, profile, each, cwd, host.hidden) for each in asked)
     root, root_owner = sources.root_folder(filesystem.root, host.hidden)
     taken = sources.system_places((*host.system, *host.etc)) if filesystem.root == "system" else sources.root_places(root)
     given = () if request.script is None else (sources.script(request.argv[1], filesystem.workdir),)
@@ -133,6 +133,17 @@ def command_of(request: Request, profile: Profile, host: HostFacts) -> Command:
         script=request.script,
         preload=request.preload,
     )
+
+
+def _look(request: Request, profile: Profile, asked: tuple[str, str, str], cwd: str, hidden: tuple[str, ...]) -> Source:
+    """Look at what is shown or copied. Raises UsageError, which says so where no option but the profile asks for it."""
+    try:
+        return sources.look(*asked, profile.filesystem.workdir, cwd, hidden)
+    except UsageError as error:
+        key, source = f"filesystem.{asked[0]}", asked[1]
+        if asked[0] == "put" or any(each.key == key and source in str(each.value) for each in request.overrides):
+            raise
+        raise UsageError(error.message, [*error.hints, f"profile {profile.name} asks for it: {key}"]) from error
 
 
 def _devices(

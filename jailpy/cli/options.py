@@ -7,7 +7,7 @@ from jailpy.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 class Option(Frozen):
@@ -101,7 +101,7 @@ def parse(arguments: Sequence[str], more: tuple[Option, ...] = ()) -> Parsed | N
         flag, joined, value = _split(word)
         option = by_flag.get(flag)
         if option is None:
-            raise UsageError(f"option {flag}: there is none of this name", _near(flag))
+            raise UsageError(f"option {flag}: there is none of this name", _near(flag, by_flag))
         if joined and not option.metavar:
             if flag.startswith("--") or value.startswith("-"):
                 raise UsageError(f"option {flag}: takes no value")
@@ -123,8 +123,8 @@ def _split(word: str) -> tuple[str, bool, str]:
     return word[:2], len(word) > 2, word[2:]
 
 
-def _near(flag: str) -> list[str]:
+def _near(flag: str, known: Iterable[str]) -> list[str]:
     import difflib
 
-    near = difflib.get_close_matches(flag, BY_FLAG, n=1)
-    return [f"did you mean {near[0]}?"] if near else ["jailpy exec --help lists the options; a command's own go behind --"]
+    near = difflib.get_close_matches(flag, known, n=1)
+    return [f"did you mean {near[0]}?"] if near else ["--help lists the options; a command's own go behind --"]

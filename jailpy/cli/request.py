@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 _KEYS = {option.name: option.key for option in OPTIONS if option.key}
 
 
-def request(parsed: Parsed) -> Request:
+def request(parsed: Parsed, verb: str = "exec") -> Request:
     """Make the request. Raises UsageError and ProfileError."""
     if not parsed.command:
-        raise UsageError("command: none was given", ["jailpy exec [OPTIONS] -- COMMAND [ARG...]"])
+        raise UsageError("command: none was given", [f"jailpy {verb} [OPTIONS] -- COMMAND [ARG...]"])
     for arg in parsed.command:
         if "\0" in arg:
             raise UsageError("command: an argument holds a NUL byte")

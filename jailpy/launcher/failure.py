@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
 from jailpy.child import wire
 from jailpy.errors import CommandError, InternalError, LaunchError
@@ -90,15 +91,18 @@ def _command_error(plan: Plan, step: steps.Execute, number: int, detail: int) ->
             exit_status=127,
             hints=["show the interpreter with --ro, or name it as the command"],
         )
-    hints = [*_confined_hint(), *_noexec_hint(plan, name)] if number == errno.EACCES else []
+    hints = [*_confined_hint(), *_noexec_hint(plan, where)] if number == errno.EACCES else []
     return CommandError(f"command: {name}: {os.strerror(number)}", errno=number, exit_status=126, hints=hints)
 
 
 def _outside_hint(plan: Plan, name: str) -> list[str]:
     if "/" in name:
         return [f"{name} exists on the host, outside the jail: show it with --ro"] if os.path.exists(name) else []
+    root = plan.profile.filesystem.root
     for folder in os.environ.get("PATH", "").split(":"):
         path = f"{folder}/{name}"
+        if os.access(path, os.X_OK) and root != "system":
+            return [f'the caller\'s {path} lies outside the jail, which has a root of its own (filesystem.root = "{root}")']
         if os.access(path, os.X_OK):
             return [f"the caller's {path} lies outside the jail (a shim such as pyenv's does): name a program below /usr"]
     return []
@@ -112,7 +116,10 @@ def _confined_hint() -> list[str]:
     return [f"the AppArmor profile {profile} around JailPy may refuse it: journalctl -k -g DENIED"] if profile else []
 
 
-def _noexec_hint(plan: Plan, name: str) -> list[str]:
+def _noexec_hint(plan: Plan, where: list[str]) -> list[str]:
+    kind = _kind(plan, where[0]) if len(where) == 1 else ""
+    if kind:
+        return [kind]
     if plan.profile.filesystem.exec == "any":
         return ["the file is not executable for the jail's user: chmod +x"]
     rule = f'filesystem.exec = "{plan.profile.filesystem.exec}"'
@@ -120,3 +127,17 @@ def _noexec_hint(plan: Plan, name: str) -> list[str]:
         f"profile {plan.profile.name} runs programs from system folders and --ro only ({rule})",
         "run a script by its interpreter (python3 a.py), show a program with --ro, or use --profile grade",
     ]
+
+
+def _kind(plan: Plan, path: str) -> str:
+    """Say why a path of the jail, looked at on the host, is no program in any jail; "" where it is one, or the jail's own."""
+    from jailpy.launcher import visible
+
+    path = os.path.normpath(os.path.join(plan.profile.filesystem.workdir, path))
+    try:
+        mode = os.stat(visible.host_path(plan, path)).st_mode
+    except OSError:
+        return ""
+    if stat.S_ISDIR(mode):
+        return "it is a folder"
+    return "" if mode & 0o111 else "nobody may execute it: chmod +x, or name the program that reads it (python3 a.py)"

@@ -29,7 +29,7 @@ def sources(plan: Plan) -> tuple[Source, ...]:
     """Return what the plan shows of the interpreter, of folders in PYTHONPATH, and of modules to preload, by their names."""
     command = execute(plan)
     programs = {os.fsdecode(candidate) for candidate in command.candidates}
-    hosts = {*(os.path.realpath(_host_path(plan, program)) for program in programs), *_caller()}
+    hosts = {*(os.path.realpath(host_path(plan, program)) for program in programs), *_caller()}
     folders = os.fsdecode(dict(command.environment).get(b"PYTHONPATH", b"")).split(":")
     modules = {name.partition(".")[0] for name in plan.command.preload}
 
@@ -81,10 +81,11 @@ def _is_of_a_run(step: Step, left_out: set[int]) -> bool:
 
 def stamp(plan: Plan, path: str) -> list[int]:
     """Return what changes with a file of the jail, seen from here; [] for one that the jail does not have."""
-    return cache.stamp(_host_path(plan, path))
+    return cache.stamp(host_path(plan, path))
 
 
-def _host_path(plan: Plan, path: str) -> str:
+def host_path(plan: Plan, path: str) -> str:
+    """Return where the host has a path of the jail. What is private to the jail, or copied into it, is not looked for."""
     around = [source for source in plan.command.sources if _lies_in(path, source.destination)]
     if around:
         inner = max(around, key=lambda source: len(source.destination))

@@ -121,8 +121,20 @@ def test_a_shim_outside_of_the_jail_is_named(jailpy, tmp_path):
     done = execute(jailpy, "--", "onlyhere", env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
     assert done.status == 127
     assert f"the caller's {shim} lies outside the jail".encode() in done.err
+    done = execute(jailpy, "--set", "filesystem.root=empty", "--", "true")
+    assert (done.status, b'a root of its own (filesystem.root = "empty")' in done.err) == (127, True)
     done = execute(jailpy, "--", str(shim))
     assert (done.status, b"exists on the host, outside the jail" in done.err) == (127, True)
+
+
+def test_who_asked_for_what_is_not_there(jailpy, tmp_path):
+    profile = tmp_path / "own.toml"
+    profile.write_text('schema = 1\nextends = ["strict"]\n[filesystem]\nro = ["/no/such:/data"]\n')
+    hint = b"hint: profile own asks for it: filesystem.ro"
+    done = execute(jailpy, "-p", profile, *sh("true"))
+    assert (done.status, hint in done.err) == (125, True)
+    done = execute(jailpy, "--ro", "/no/such", *sh("true"))
+    assert (done.status, b"asks for it" in done.err) == (125, False)
 
 
 def test_found_but_not_executable(jailpy, tmp_path):
@@ -131,8 +143,12 @@ def test_found_but_not_executable(jailpy, tmp_path):
     for command in ("/etc/passwd", "/usr"):
         done = execute(jailpy, "--", command)
         assert (done.status, done.verdict) == (126, "not_started")
-    done = execute(jailpy, "--ro", f"{script}:/work/script", "--", "/work/script")
+    assert b"hint: it is a folder" in done.err
+    assert b"--ro" not in done.err
+    done = execute(jailpy, "--ro", f"{script}:/work/script", "--", "./script")
     assert done.status == 126, "no x bit"
+    assert b"hint: nobody may execute it: chmod +x" in done.err
+    assert b"--ro" not in done.err
     script.chmod(0o755)
     done = execute(jailpy, "--ro", f"{script}:/work/script", "--", "/work/script")
     assert (done.status, done.out) == (0, b"ran\n"), done.err

@@ -85,6 +85,7 @@ def test_nothing_is_applied(jailpy, tmp_path):
 
 @pytest.mark.parametrize(("words", "status", "text"), [
     ([], 2, "command: none was given"),
+    ([], 2, "hint: jailpy explain [OPTIONS] -- COMMAND [ARG...]"),
     (["--nosuch", "true"], 2, "--nosuch"),
     (["--ro", "/nosuch", "true"], 2, "/nosuch"),
     (["-p", "nosuch", "true"], 125, "nosuch"),

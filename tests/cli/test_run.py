@@ -159,6 +159,8 @@ def test_keep_saves_the_binary(jailpy, need_tool, tmp_path):
     ("words", "said"),
     [
         ([], "file: none was given"),
+        (["--langauge", "c", "odd"], "option --langauge: there is none of this name\njailpy: hint: did you mean --language?"),
+        (["-dash.py"], "option -d: there is none of this name\njailpy: hint: --help lists the options"),
         (["nowhere.py"], "file: nowhere.py: No such file or directory"),
         (["odd"], "file: odd: neither its name nor its first line says a language"),
         (["--language", "cobol", "odd"], "option --language: no language 'cobol'"),
