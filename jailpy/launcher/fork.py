@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _BURIAL_S = 2.0
 _ENDED = ("Z", "X")
+_STATE, _GROUP, _THREADS = 0, 2, 17  # of /proc/PID/stat, counted from behind the name: proc_pid_stat(5)
 
 
 def place(jail: Jail) -> None:
@@ -55,7 +56,7 @@ def _see_that_nobody_is(uid: int) -> None:
     """Refuse a uid that a process has: everything of that uid is killed after the run."""
     for name in os.listdir("/proc") if uid else ():
         try:
-            taken = name.isdecimal() and os.stat(f"/proc/{name}").st_uid == uid and _stat(name)[0] not in _ENDED
+            taken = name.isdecimal() and os.stat(f"/proc/{name}").st_uid == uid and _runs(_stat(name))
         except (FileNotFoundError, ProcessLookupError):
             continue  # ended since the listing
         if taken:
@@ -120,14 +121,19 @@ def _any_left(group: int) -> bool:
     """Say whether a process of a group is there that has not ended: kill(2) finds zombies as well."""
     for name in os.listdir("/proc"):
         try:
-            found = _stat(name) if name.isdecimal() else ["X", "", ""]
+            found = _stat(name) if name.isdecimal() else []
         except (FileNotFoundError, ProcessLookupError):
             continue  # ended since the listing
-        if found[2] == str(group) and found[0] not in _ENDED:
+        if found and found[_GROUP] == str(group) and _runs(found):
             return True
     return False
 
 
+def _runs(stat: list[str]) -> bool:
+    """Say whether something of a process runs: one whose first thread has ended is a zombie while its others go on."""
+    return stat[_STATE] not in _ENDED or int(stat[_THREADS]) > 1
+
+
 def _stat(pid: str) -> list[str]:
-    """Return state, parent and process group (proc_pid_stat(5)). Raises OSError."""
-    return files.read(f"/proc/{pid}/stat").rpartition(")")[2].split()[:3]
+    """Return the fields of /proc/PID/stat from the state on. Raises OSError."""
+    return files.read(f"/proc/{pid}/stat").rpartition(")")[2].split()

@@ -413,7 +413,7 @@ def started(jailpy, word):
 
 
 def init_of(launcher):
-    """Return the launcher's child."""
+    """Return the launcher's child, and init's."""
     with open(f"/proc/{launcher}/task/{launcher}/children") as file:
         (child,) = file.read().split()
     return int(child)
@@ -436,6 +436,48 @@ def test_a_killed_init_is_noticed_and_nothing_lives_on(jailpy):
         process.wait(timeout=20)
         assert process.returncode == 125
         assert alive(word) == []
+    assert work_folders(process.pid) == []
+
+
+HEADLESS = """
+import ctypes, os, threading, time
+def lose_first_thread():
+    threading.Thread(target=time.sleep, args=(100,)).start()
+    ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[os.uname().machine], 0)  # exit(2), not exit_group(2)
+if os.fork() == 0:
+    os.closerange(0, 3)
+    lose_first_thread()
+print("up", flush=True)
+lose_first_thread()
+"""
+
+
+def threads_of_group(group):
+    """List the threads that run in a process group; what /proc/PID says of its first thread is not all of a process."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{thread}/stat") as file:
+                    state, _, its_group = file.read().rpartition(")")[2].split()[:3]
+                if int(its_group) == group and state not in "ZX":
+                    found.append(int(thread))
+        except OSError:
+            continue  # ended since the listing
+    return found
+
+
+def test_what_looks_like_a_zombie_is_killed_as_well(jailpy):
+    """A process whose first thread has ended is a zombie in /proc, and its other threads go on."""
+    with start(jailpy, *BUILT_IN, "--wall", "100s", *python(HEADLESS)) as process:
+        assert process.stdout.readline() == b"up\n"
+        init = init_of(process.pid)
+        group = init_of(init)  # the payload: its child that leads the group
+        assert eventually(lambda: len(threads_of_group(group)) == 2), "control: both live, by another thread"
+        os.kill(init, signal.SIGKILL)
+        process.wait(timeout=20)
+        assert process.returncode == 125
+        assert threads_of_group(group) == []
     assert work_folders(process.pid) == []
 
 
