@@ -28,15 +28,16 @@ ARCH = os.uname().machine
 _NAMES = (
     "read", "write", "close", "openat", "mkdirat", "mknodat", "symlinkat", "fchmodat", "chdir", "fchdir", "chroot", "mount",
     "umount2", "pivot_root", "dup3", "fcntl", "prctl", "capget", "capset", "unshare", "sethostname", "rt_sigaction",
-    "rt_sigprocmask", "prlimit64", "sendmsg", "seccomp", "getdents64",
+    "rt_sigprocmask", "prlimit64", "sendmsg", "seccomp", "getdents64", "kcmp",
 )  # fmt: skip
 _BY_ARCH = {
     "x86_64": (
         0, 1, 3, 257, 258, 259, 266, 268, 80, 81, 161, 165, 166, 155, 292, 72, 157, 125, 126, 272, 170, 13, 14, 302, 46, 317,
-        217,
+        217, 312,
     ),
     "aarch64": (
         63, 64, 57, 56, 34, 33, 36, 53, 49, 50, 51, 40, 39, 41, 24, 25, 167, 90, 91, 97, 161, 134, 135, 261, 211, 277, 61,
+        272,
     ),
 }  # fmt: skip
 NUMBERS = dict(zip(_NAMES, _BY_ARCH.get(ARCH, ()), strict=False))

@@ -36,6 +36,7 @@ _SYS_pidfd_send_signal = 424
 _CAPABILITY_VERSION_3 = 0x20080522
 _SIGACTION, _SIGSET, _SIG_SETMASK = 32, 8, 2  # sizes of the kernel's own structures
 _NO_LIMIT = (1 << 64) - 1
+_KCMP_VM = 1
 
 # Looked up once: a look-up in the child would be made, and its pages copied, at each clone.
 _before_fork = ctypes.pythonapi.PyOS_BeforeFork
@@ -159,6 +160,11 @@ def pidfd_send_signal(pidfd: int, number: int) -> None:
 def pidfd_open(pid: int) -> int:
     """Return a pidfd of a process. Raises OSError. See pidfd_open(2)."""
     return syscall(_SYS_pidfd_open, pid, 0, what="pidfd_open")
+
+
+def same_memory(pid: int, other: int) -> bool:
+    """Say whether two processes have one memory between them, or both none. Raises OSError. See kcmp(2), KCMP_VM."""
+    return syscall(NUMBERS["kcmp"], pid, other, _KCMP_VM, what="kcmp") == 0
 
 
 def wipe(start: int, end: int, label: bytes = b"jailpy: init") -> None:

@@ -12,10 +12,11 @@ import os
 
 from jailpy.frozen import Frozen
 from jailpy.kernel import files
+from jailpy.kernel import process as kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _AFRESH = 64  # looks until numbers outside the run are read again: the kernel may have given one of them anew
@@ -108,10 +109,41 @@ class Descendants:
 
     def memory(self, pid: int) -> Memory:
         """Return what a process has mapped; pages shared by several processes count in each. 0 for one that has ended."""
+        return self._shown(pid, "status", _SHOWN)
+
+    def _shown(self, pid: int, file: str, names: tuple[str, ...]) -> Memory:
+        """Read sizes of a process's memory. Raises OSError where that may not be read.
+
+        Of a process whose first thread has ended /proc/PID shows no memory; its other threads, which go on with it, do
+        (proc_pid(5): a thread has a folder of its own, which no listing names).
+        """
+        for number in self._threads(pid):
+            try:
+                text = files.read(f"{self._proc}/{number}/{file}")
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # ended meanwhile, or a zombie
+            if f"\n{names[0]}:" in text:
+                return Memory(*_sizes(text, names))
+        return Memory(0, 0, 0)
+
+    def _threads(self, pid: int) -> Iterator[int]:
+        """Yield the threads of a process, the first one first; they are listed only where another one is asked for."""
+        yield pid
         try:
-            return Memory(*_sizes(files.read(f"{self._proc}/{pid}/status"), _SHOWN))
+            yield from (thread for name in os.listdir(f"{self._proc}/{pid}/task") if (thread := int(name)) != pid)
         except (FileNotFoundError, ProcessLookupError):
-            return Memory(0, 0, 0)
+            return
+
+    def borrows(self, process: Process) -> bool:
+        """Say whether a process uses its parent's memory, as from vfork(2) to execve(2). False where the kernel tells nobody.
+
+        To kcmp(2) two that show no memory are the same as well.
+        """
+        try:
+            same = kernel.same_memory(process.pid, process.parent)
+            return same and f"\n{_SHOWN[0]}:" in files.read(f"{self._proc}/{process.pid}/status")
+        except OSError:
+            return False
 
     def peak(self, pid: int) -> int:
         """Return the peak resident set of a process in bytes, file pages included. Raises OSError."""
@@ -123,9 +155,7 @@ class Descendants:
         Costs about a millisecond for each 100 MB.
         """
         try:
-            return Memory(*_sizes(files.read(f"{self._proc}/{pid}/smaps_rollup"), _SHARES))
-        except (FileNotFoundError, ProcessLookupError):
-            return Memory(0, 0, 0)
+            return self._shown(pid, "smaps_rollup", _SHARES)
         except PermissionError:
             return None
 

@@ -17,9 +17,11 @@ from jailpy.supervisor.processes import CpuTime, Descendants, Memory
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import resource
+    from collections.abc import Iterable
 
     from jailpy.launcher.cold import Jail
     from jailpy.steps.cgroups import SampleProcesses
+    from jailpy.supervisor.processes import Process
 
 _LEAST_S = 0.01
 _MOST_S = 0.1
@@ -72,7 +74,7 @@ class Sampler(Accounting):
         self._time.add(family)
         family.pop(self._jail.init, None)
         self._tasks = max(self._tasks, sum(process.tasks for process in family.values()))
-        used, how = self._memory_used(list(family))
+        used, how = self._memory_used(family)
         self._peak = max(self._peak, (used, how))
         now = time.monotonic()
         room = max(self._asked.memory - used, 0) / _FASTEST if self._asked.memory is not None else _MOST_S
@@ -88,18 +90,20 @@ class Sampler(Accounting):
             return Cause("process_limit", Evidence("processes", asked.processes, self._tasks, self.source("tasks")))
         return None
 
-    def _memory_used(self, pids: list[int]) -> tuple[int, str]:
+    def _memory_used(self, family: dict[int, Process]) -> tuple[int, str]:
         """Return the bytes in use and what was counted; looks closer where the cheap sum is above the limit."""
         fill = self._fill()
-        each = [self._descendants.memory(pid) for pid in pids]
-        seen = _together(each)
+        each = {pid: self._descendants.memory(pid) for pid in family}
+        seen = _together(each.values())
         if self._asked.memory is None or _least(seen, fill) <= self._asked.memory:
             return _least(seen, fill), _EACH
-        shares = [self._descendants.share(pid) for pid in pids]
+        own = [pid for pid, it in family.items() if it.parent not in family or not self._descendants.borrows(it)]
+        shares = [self._descendants.share(pid) for pid in own]
         if None in shares:
-            return _least(seen, fill), _EACH
-        divided = _least(_together([share for share in shares if share is not None]), fill)
-        largest = max((found.anon + found.swap for found in each), default=0)  # it may have ended before its share was read
+            return _least(_together(each[pid] for pid in own), fill), _EACH
+        divided = _least(_together(share for share in shares if share is not None), fill)
+        # The largest one may have ended before its share was read.
+        largest = max((found.anon + found.swap for found in each.values()), default=0)
         return (divided, _DIVIDED) if divided >= largest else (largest, _LARGEST)
 
     def _fill(self) -> int:
@@ -159,8 +163,9 @@ class Sampler(Accounting):
         return (self._tasks, self.source("tasks")) if self._looks > 1 else (None, "")
 
 
-def _together(found: list[Memory]) -> Memory:
-    return Memory(*(sum(getattr(each, name) for each in found) for name in Memory._fields))
+def _together(found: Iterable[Memory]) -> Memory:
+    every = list(found)
+    return Memory(*(sum(getattr(each, name) for each in every) for name in Memory._fields))
 
 
 def _least(seen: Memory, fill: int) -> int:

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from jailpy.kernel import process
 from tests.core import KERNEL, PATIENCE, alive, eventually, execute, python, start, token
 from tests.kernel.test_limits import BOMB, BURN, CPU_EATERS, FORK, MEMORY_EATERS, MIB, SURVIVORS, THREADS, limit, ok
 from tests.weaker import ROOT, on_weaker_host
@@ -24,7 +25,30 @@ EATERS = {  # what is held long enough for a look; memory of memfds and pipes is
         if name not in ("memfd", "pipes")
     },
     "a grandchild": MEMORY_EATERS["a grandchild"].replace("os._exit(0)", "time.sleep(60)"),
+    "behind a first thread that has ended": """
+import ctypes, mmap, os, threading, time
+def eat():
+    time.sleep(0.2)
+    held = mmap.mmap(-1, 200<<20)
+    for at in range(0, 200<<20, 4096):
+        held[at] = 1
+    time.sleep(5)
+    os._exit(0)
+threading.Thread(target=eat).start()
+ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[os.uname().machine], 0)  # exit(2), not exit_group(2)
+""",
 }
+VFORK = """
+import os, time
+os.mkfifo("f")
+if os.fork() == 0:
+    time.sleep(0.8)
+    os.close(os.open("f", os.O_WRONLY))
+    os._exit(0)
+x = b"x" * (40<<20)
+waits = [(os.POSIX_SPAWN_OPEN, 5, "f", os.O_RDONLY, 0)]
+print(os.waitpid(os.posix_spawn("/bin/true", ["true"], {}, file_actions=waits), 0)[1])
+"""
 
 
 @pytest.fixture
@@ -98,6 +122,19 @@ def test_memory_within_the_limit_is_left_alone(bare):
     shared = "x=b'x'*(40<<20)\nfor i in range(4):\n if os.fork()==0: time.sleep(0.5); os._exit(0)\nfor i in range(4): os.wait()"
     done = run(bare, "--memory", "128M", *python(FORK + shared))
     ok(done)  # 200 MB by what each process has, 40 MB by what there is
+
+
+def test_a_child_that_uses_its_parents_memory_is_not_counted_again(bare):
+    """posix_spawn(3) is vfork(2) in glibc: until execve, both have all of the parent's pages, and nobody else has them."""
+    try:
+        process.same_memory(os.getpid(), os.getpid())
+    except OSError as error:
+        pytest.skip(f"kcmp(2): {error.strerror}")
+    done = run(bare, "--memory", "64M", *python(VFORK))
+    ok(done)
+    assert done.out == b"0\n"
+    assert done.seconds > 0.8, "control: it did wait before execve"
+    assert limit(run(bare, "--memory", "64M", *python(VFORK.replace("40<<20", "70<<20"))), "memory", 137)
 
 
 def test_memory_of_one_request_is_bounded_by_an_rlimit(bare):
@@ -229,7 +266,7 @@ def test_a_proc_that_hides_other_accounts(need_tool):
 
 def test_a_killed_launcher_leaves_nothing(bare):
     word = token()
-    with start(bare, *ACCEPT, *python("print('x',flush=True); import time; time.sleep(60)", word)) as process:
-        assert process.stdout.read(1) == b"x"
-        process.kill()
+    with start(bare, *ACCEPT, *python("print('x',flush=True); import time; time.sleep(60)", word)) as launcher:
+        assert launcher.stdout.read(1) == b"x"
+        launcher.kill()
     assert eventually(lambda: alive(word) == [])

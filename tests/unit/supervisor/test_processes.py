@@ -9,7 +9,7 @@ import types
 import pytest
 
 from jailpy.steps.cgroups import SampleProcesses
-from jailpy.supervisor import sampling
+from jailpy.supervisor import processes, sampling
 from jailpy.supervisor.processes import CpuTime, Descendants, Memory, Process, parse_stat
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
@@ -94,6 +94,38 @@ def test_memory_of_a_process(proc):
     assert family.share(101) == Memory(50 << 10, 10 << 10, 1 << 10)
     assert family.memory(999) == family.share(999) == Memory(0, 0, 0), "ended"
     assert family.memory(1) == Memory(0, 0, 0), "a process without memory: a zombie"
+
+
+def test_memory_behind_a_first_thread_that_has_ended(proc):
+    """/proc/PID shows a zombie then, /proc/PID/task names the others, and /proc/TID shows what they have."""
+    proc.add(104, INIT)
+    (proc.folder / "104" / "task").mkdir()
+    for thread in (104, 105, 106):
+        (proc.folder / "104" / "task" / str(thread)).mkdir()
+    proc.add(106, INIT, RssAnon=7, Pss_Anon=5)
+    assert looker(proc).memory(104) == Memory(7 << 10, 0, 0)
+    assert looker(proc).share(104) == Memory(5 << 10, 0, 0)
+    proc.end(106)
+    assert looker(proc).memory(104) == looker(proc).share(104) == Memory(0, 0, 0)
+
+
+@pytest.mark.parametrize(("same", "shown", "borrows"), [
+    (True, {"RssAnon": 1}, True),
+    (False, {"RssAnon": 1}, False),
+    (True, {}, False),  # two zombies have the same memory: none
+    (None, {"RssAnon": 1}, False),  # a container's filter refuses kcmp(2)
+])  # fmt: skip
+def test_what_borrows_its_parents_memory(proc, monkeypatch, same, shown, borrows):
+    def same_memory(pid, other):
+        assert (pid, other) == (102, 101)
+        if same is None:
+            raise PermissionError
+        return same
+
+    monkeypatch.setattr(processes.kernel, "same_memory", same_memory)
+    proc.add(102, 101, **shown)
+    family = looker(proc)
+    assert family.borrows(family.look()[102]) is borrows
 
 
 def family_of(*rows):
