@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _WORK, _CANARY = "work", "canary"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILLABLE = stat.S_IWUSR | stat.S_IXUSR  # what its owner needs to put something into a folder
 _BLOCK = 512  # st_blocks counts these, whatever the filesystem's own are (stat(2))
 
 
@@ -91,11 +92,15 @@ class WorkFolder:
         return found
 
     def fill(self, most: int) -> Fill:
-        """Measure what lies there; the look ends after `most` files and folders."""
+        """Measure what lies there; the look ends after `most` files and folders. A file of several names is counted once."""
         size = count = 0
+        linked: set[tuple[int, int]] = set()
         try:
             for _, found, _ in walk(self.view):
-                size, count = size + found.st_blocks * _BLOCK, count + 1
+                which = found.st_dev, found.st_ino
+                size, count = size + (found.st_blocks * _BLOCK if which not in linked else 0), count + 1
+                if found.st_nlink > 1:
+                    linked.add(which)
                 if count >= most:
                     return Fill(size, count, whole=False)
         except OSError as error:
@@ -117,9 +122,10 @@ class WorkFolder:
 def walk(folder: int) -> Iterator[tuple[str, os.stat_result, int]]:
     """Yield (name, what it is, descriptor of its folder) of everything below a folder, never through a link.
 
-    The payload may change the tree meanwhile: what is gone is passed over, and so is a folder without rights, into which
-    nobody can have put anything: the payload may change no modes, or else the launcher is root. One descriptor is open for
-    each level. Raises OSError: ENAMETOOLONG below `copying.DEEPEST` levels.
+    The payload may change the tree meanwhile: what is gone is passed over. A folder that can be written and not listed
+    is made readable; one that can be neither is passed over, for nobody can have put anything into it: the payload may
+    change no modes, or else the launcher is root. One descriptor is open for each level. Raises OSError: ENAMETOOLONG below
+    `copying.DEEPEST` levels.
     """
     yield from _below(os.dup(folder), 0)
 
@@ -133,7 +139,7 @@ def _below(folder: int, depth: int) -> Iterator[tuple[str, os.stat_result, int]]
                 found = os.stat(name, dir_fd=folder, follow_symlinks=False)
                 yield name, found, folder
                 if stat.S_ISDIR(found.st_mode):
-                    yield from _below(os.open(name, _FOLDER, dir_fd=folder), depth + 1)
+                    yield from _below(_opened(name, folder), depth + 1)
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.ELOOP):
                     raise
@@ -158,35 +164,63 @@ def remove_tree(path: str) -> None:
     os.rmdir(path)
 
 
+def _opened(name: str, folder: int) -> int:
+    """Open a folder to list it, never through a link. Raises OSError."""
+    try:
+        return os.open(name, _FOLDER, dir_fd=folder)
+    except PermissionError:
+        return _unlocked(name, folder, _FILLABLE)
+
+
+def _unlocked(name: str, folder: int, having: int = 0) -> int:
+    """Open a folder, its owner's rights given to it first where it has those of `having`. Raises OSError.
+
+    Modes are changed of what was opened, never by name: somebody who lives on could put a link there in between, and
+    chmod(2) follows it (proc_pid_fd(5)). What is no folder, or a link to one, is NotADirectoryError.
+    """
+    held = os.open(name, os.O_PATH | _FOLDER, dir_fd=folder)
+    try:
+        mode, path = stat.S_IMODE(os.fstat(held).st_mode), f"/proc/self/fd/{held}"
+        if mode & having != having:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+        os.chmod(path, mode | stat.S_IRWXU)
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    finally:
+        os.close(held)
+
+
 def _remove(folder: int, name: str, top: int) -> None:
     """Remove one entry; what is in a folder is removed, but for folders in it, which are moved to `top`."""
-    if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+    try:
+        inner = _unlocked(name, folder)
+    except NotADirectoryError:
         os.unlink(name, dir_fd=folder)
         return
-    os.chmod(name, 0o700, dir_fd=folder)
-    inner = os.open(name, _FOLDER, dir_fd=folder)
     try:
         for each in _names(inner):
-            if stat.S_ISDIR(os.stat(each, dir_fd=inner, follow_symlinks=False).st_mode):
-                os.chmod(each, 0o700, dir_fd=inner)  # a folder that moves has its ".." written
-                os.rename(each, os.urandom(16).hex(), src_dir_fd=inner, dst_dir_fd=top)
-            else:
+            try:
                 os.unlink(each, dir_fd=inner)
+            except IsADirectoryError:
+                os.close(_unlocked(each, inner))  # a folder that moves has its ".." written
+                os.rename(each, os.urandom(16).hex(), src_dir_fd=inner, dst_dir_fd=top)
     finally:
         os.close(inner)
     os.rmdir(name, dir_fd=folder)
 
 
 def collect_leftovers(base: str) -> None:
-    """Remove work folders of this account whose launcher is dead."""
+    """Remove work folders of this account whose launcher is dead.
+
+    What a killed run has left alive may still change its own; no leftover keeps a new run from starting.
+    """
     for name in os.listdir(base):
         group, _, _ = name.rpartition("-")
         path = f"{base}/{name}"
         if is_of_a_dead_launcher(group) and _is_own(path):
             try:
                 remove_tree(path)
-            except FileNotFoundError:
-                continue  # another start was quicker
+            except OSError:
+                continue  # another start was quicker, or it is not to be removed yet: the next start tries again
 
 
 def _is_own(path: str) -> bool:

@@ -522,6 +522,21 @@ def test_files_are_counted_and_depth_hides_nothing(jailpy, script):
     assert (done.verdict, done.evidence["limit"]) == ("disk_limit", "inodes")
 
 
+@pytest.mark.parametrize("mode", ["700", "300"])
+def test_a_folder_that_cannot_be_listed_hides_nothing(jailpy, mode):
+    """Whoever may write into a folder and search it can fill it; to list it takes a right that the payload leaves out."""
+    filler = f"mkdir -m {mode} d; for i in 1 2 3 4 5 6; do head -c 600K /dev/zero >d/f$i; done; sleep 60"
+    done = shell(jailpy, filler, "--disk", "2M", "--file-size", "700K")
+    assert (done.verdict, done.evidence["limit"]) == ("disk_limit", "disk")
+
+
+def test_a_file_of_two_names_is_counted_once(jailpy):
+    done = shell(jailpy, "head -c 1400K /dev/zero >a; ln a b; sleep 0.3", "--disk", "2M", "--file-size", "2M")
+    assert done.verdict == "ok", done.evidence
+    assert 1400 << 10 <= done.usage["disk_bytes"] < 2 << 20
+    assert done.usage["inodes"] == 2
+
+
 def test_whatever_it_leaves_is_removed(jailpy):
     script = """
 import os
