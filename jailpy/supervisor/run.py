@@ -40,7 +40,7 @@ def supervise(jail: Jail, streams: tuple[int, int, int], escaped: tuple[bool, bo
 def _connect(jail: Jail, streams: tuple[int, int, int], escaped: tuple[bool, bool]) -> tuple[list[Output], Input | None]:
     """Pair the payload's streams with the caller's; on a terminal both outputs are one."""
     if jail.terminal >= 0:
-        source = Input(streams[0], jail.terminal) if streams[0] >= 0 else None
+        source = Input(streams[0], jail.terminal, is_terminal=True) if streams[0] >= 0 else None
         return [Output(os.dup(jail.terminal), streams[1], escape=False)], source
     outputs = [Output(jail.stdout, streams[1], escaped[0]), Output(jail.stderr, streams[2], escaped[1])]
     jail.stdout = jail.stderr = -1  # the outputs close them

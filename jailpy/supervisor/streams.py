@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 65536
 _PIPE_BUF = 4096  # a pipe that polls writable takes this much without blocking (pipe(7))
+_END_OF_FILE = b"\x04"
 _FULL_TERMINAL_S = 0.005  # a terminal with room for one byte polls writable and takes no newline
 _NO_INPUT = (errno.EPIPE, errno.EIO, errno.EISDIR, errno.EBADF)  # EBADF: nohup(1) leaves an input that is open for writing
 _PLAIN = (stat.S_ISREG, stat.S_ISBLK)
@@ -118,10 +119,14 @@ class Output:
 
 
 class Input:
-    """The caller's input on its way to the payload's standard input."""
+    """The caller's input on its way to the payload's standard input.
 
-    def __init__(self, source: int, target: int) -> None:
+    A terminal cannot be closed for input alone: its end is the character for it, twice behind an unfinished line (termios(3)).
+    """
+
+    def __init__(self, source: int, target: int, *, is_terminal: bool = False) -> None:
         self.target = target
+        self._end = _END_OF_FILE if is_terminal else b""
         self._own = _reopened(source, os.O_RDONLY)
         self.source = source if self._own < 0 else self._own
         self._pending = memoryview(b"")
@@ -143,7 +148,7 @@ class Input:
             if writing:
                 self._pending = self._pending[os.write(self.target, self._pending) :]
                 return True
-            self._pending = memoryview(os.read(self.source, _CHUNK))
+            self._pending = memoryview(self._ended(os.read(self.source, _CHUNK)))
         except BlockingIOError:
             if writing:
                 time.sleep(_FULL_TERMINAL_S)
@@ -153,6 +158,14 @@ class Input:
                 return False
             raise
         return bool(self._pending)
+
+    def _ended(self, chunk: bytes) -> bytes:
+        """Return what was read; at the end of the caller's input, once, what tells a terminal of it."""
+        if not chunk:
+            chunk, self._end = self._end, b""
+        elif self._end:
+            self._end = _END_OF_FILE if chunk.endswith(b"\n") else _END_OF_FILE * 2
+        return chunk
 
 
 def drain(outputs: list[Output], pass_on: Callable[[Output], None], interrupted: Callable[[], bool]) -> None:

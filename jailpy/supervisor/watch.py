@@ -254,7 +254,7 @@ class Watch:
             self.close_input()
 
     def close_input(self) -> None:
-        """Close the payload's standard input: end of file there. A terminal stays open for its output."""
+        """Close the payload's standard input: end of file there. A terminal was told, and stays open for its output."""
         if self.jail.stdin >= 0:
             os.close(self.jail.stdin)
             self.jail.stdin = -1

@@ -181,6 +181,13 @@ def test_tty_ctrl_c_and_ctrl_d_are_the_payloads(jailpy, terminal):
     assert shown.end() == 0
 
 
+@pytest.mark.parametrize("data", [b"", b"a\nb\n", b"unfinished"])
+def test_tty_ends_with_the_input_of_a_pipe(jailpy, data):
+    done = execute(jailpy, "--tty", "--", "sh", "-c", "stty -echo; echo ready; cat; echo end", data=data)
+    assert (done.status, done.verdict) == (0, "ok")
+    assert done.out.endswith(data.replace(b"\n", b"\r\n") + b"end\r\n")
+
+
 def test_tty_ctrl_c_ends_an_ordinary_payload(jailpy, terminal):
     shown = terminal(jailpy, "exec", "--tty", "--", "sh", "-c", "echo ready; exec sleep 60")
     shown.expect(rb"ready")
