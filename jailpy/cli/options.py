@@ -62,6 +62,10 @@ OPTIONS = (
     Option(("-v", "--verbose"), "", "", "More words on standard error."),
     Option(("-q", "--quiet"), "", "", "No words on standard error but errors."),
 )
+_ELSEWHERE = {  # what the Python API, bubblewrap and isolate call an option, where another one here looks more like it
+    "--timeout": "--wall", "--wall-time": "--wall", "--time": "--cpu", "--cwd": "--workdir", "--bind": "--rw",
+    "--setenv": "--env", "--meta": "--report",
+}  # fmt: skip
 BY_FLAG = {flag: option for option in OPTIONS for flag in option.flags}
 
 
@@ -126,5 +130,5 @@ def _split(word: str) -> tuple[str, bool, str]:
 def _near(flag: str, known: Iterable[str]) -> list[str]:
     import difflib
 
-    near = difflib.get_close_matches(flag, known, n=1)
+    near = [_ELSEWHERE[flag]] if flag in _ELSEWHERE else difflib.get_close_matches(flag, known, n=1)
     return [f"did you mean {near[0]}?"] if near else ["--help lists the options; a command's own go behind --"]

@@ -566,6 +566,13 @@ def test_no_command(jailpy):
         assert err.startswith(b"jailpy: error: command: none was given")
 
 
+@pytest.mark.parametrize(("flag", "meant"), [("--timeout", "--wall"), ("--cwd", "--workdir"), ("--memroy", "--memory")])
+def test_an_option_of_another_name(jailpy, flag, meant):
+    with start(jailpy, flag, "1", *sh("true")) as process:
+        _, err = process.communicate(timeout=30)
+    assert err.decode().splitlines()[1:] == [f"jailpy: hint: did you mean {meant}?"]
+
+
 def test_an_option_without_its_value(jailpy):
     with start(jailpy, "--memory") as process:
         _, err = process.communicate(timeout=30)
