@@ -125,7 +125,11 @@ def _shadows(name: str, own: str) -> ProfileError:
 
 
 def _unknown(name: str) -> ProfileError:
-    known = [*names(BUILTIN_FOLDER), *names(user_folder())]
+    own = f"{user_folder()}/{name}{SUFFIX}"
+    if not is_name(name) and os.path.lexists(own):
+        words = f"profile {_printable(name)}: expected a name of letters, digits, '.', '_', '+' and '-'"
+        return _error(words, [f"rename {_printable(own)}, or name it by its path"])
+    known = [each for each in (*names(BUILTIN_FOLDER), *names(user_folder())) if is_name(each)]
     hints = [f"known profiles: {', '.join(_printable(each) for each in known)}"]
     here, near = shadow_warning(name), nearest(name, known)
     if here:

@@ -120,6 +120,16 @@ def test_near_name():
     assert f"known profiles: {', '.join(BUILTIN)}" in caught.value.hints[-1]
 
 
+def test_a_file_whose_name_is_no_profiles_name(own):
+    own("my notes", 'extends = ["strict"]\n')
+    with pytest.raises(ProfileError, match=r"^profile my notes: expected a name of letters") as caught:
+        load("my notes")
+    assert caught.value.hints[0].endswith("my notes.toml, or name it by its path")
+    with pytest.raises(ProfileError, match=r"^profile my note: no profile has this name$") as caught:
+        load("my note")
+    assert "my notes" not in caught.value.hints[-1]
+
+
 # Merging
 
 
