@@ -125,7 +125,7 @@ def test_a_file_whose_name_is_no_profiles_name(own):
     with pytest.raises(ProfileError, match=r"^profile my notes: expected a name of letters") as caught:
         load("my notes")
     assert caught.value.hints[0].endswith("my notes.toml, or name it by its path")
-    with pytest.raises(ProfileError, match=r"^profile my note: no profile has this name$") as caught:
+    with pytest.raises(ProfileError, match=r"^profile my note: no profile has this name\n") as caught:
         load("my note")
     assert "my notes" not in caught.value.hints[-1]
 
