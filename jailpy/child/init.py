@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 LIBC_SIGNALS = frozenset({32, 33})  # libc keeps these two for itself (nptl(7)); its posix_spawn(3) has the child ignore them
 SIGNALS = frozenset(range(1, 65)) - LIBC_SIGNALS
-_SI_KERNEL = 0x80  # of a terminal
+_SI_KERNEL = 0x80
+_OF_A_TERMINAL = frozenset({1, 2, 3, 18, 20, 28})  # SIGHUP, SIGINT, SIGQUIT, SIGCONT, SIGTSTP, SIGWINCH
 
 
 def reap(child: Child, payload: int) -> None:
@@ -40,8 +41,11 @@ def is_from_outside(info: _signal.struct_siginfo) -> bool:
 
     rt_sigqueueinfo(2) lets the payload write any si_pid, but no si_code from 0 on. A signal for whose siginfo there was no room
     (RLIMIT_SIGPENDING, which the payload can use up) seems to come by kill(2) from process 0 of uid 0, which no jail's map has.
+    The kernel's own are a terminal's; SIGIO and SIGURG it sends to whom a descriptor's holder names (fcntl(2), F_SETOWN).
     """
-    return info.si_pid == 0 and (info.si_code == _SI_KERNEL or (info.si_code >= 0 and info.si_uid != 0))
+    if info.si_code == _SI_KERNEL:
+        return info.si_pid == 0 and info.si_signo in _OF_A_TERMINAL
+    return info.si_pid == 0 and info.si_code >= 0 and info.si_uid != 0
 
 
 def hide(child: Child) -> int:
@@ -63,7 +67,7 @@ def reap_children(status: int, payload: int, terminal: bool) -> bool:
             return False
         if pid == payload:
             stopped = os.WIFSTOPPED(wait_status)
-            if stopped and terminal:  # the launcher stops too, and its clocks: nothing else may run on meanwhile
+            if stopped and terminal:  # the launcher stops too: what runs on all the same (by a timer) its guard looks at
                 os.kill(-1, _signal.SIGSTOP)
             times = (int(usage.ru_utime * 1e6), int(usage.ru_stime * 1e6), usage.ru_maxrss)
             os.write(status, wire.status(wire.STOPPED if stopped else wire.ENDED, wait_status, *times))

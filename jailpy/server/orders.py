@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import socket
 
     from jailpy.launcher.cold import Jail
+    from jailpy.supervisor.guard import Look
 
 _LAST_OUTPUT_S = 0.5  # for the rest of a killed run's output, which a client takes at once if it takes it at all
 
@@ -66,7 +67,7 @@ class Orders:
         except ConnectionError:
             return b""
 
-    def suspend(self, jail: Jail) -> None:
+    def suspend(self, jail: Jail, look: Look) -> None:
         """Do nothing: a payload without a terminal that stops itself runs into its wall limit."""
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _signal
 import os
+import time
 
 from jailpy.kernel import process
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from jailpy.launcher.cold import Jail
+    from jailpy.supervisor.guard import Look
+    from jailpy.supervisor.outcome import Cause
 
     class Interrupts(Protocol):
         """Who may end a run while it is watched: see `Signals`."""
@@ -26,10 +29,11 @@ if TYPE_CHECKING:
         def attach(self, jail: Jail) -> None: ...
         def take(self, jail: Jail) -> int: ...
         def interrupted(self) -> bool: ...
-        def suspend(self, jail: Jail) -> None: ...
+        def suspend(self, jail: Jail, look: Look) -> Cause | None: ...
         def close(self) -> None: ...
 
 
+_SHORTEST_STOP_S = 0.005  # nobody types fg as fast
 _FORWARDED = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
 
 
@@ -41,6 +45,7 @@ class Signals:
         os.set_blocking(self._writer, False)
         os.set_blocking(self._reader, False)
         self.sent = 0
+        self._unstoppable = False
         self._terminal = terminal
         self._saved: list[Any] | None = None
         watched = (*_FORWARDED, _signal.SIGWINCH) if terminal is not None else _FORWARDED
@@ -95,18 +100,33 @@ class Signals:
         except BlockingIOError:
             return False
 
-    def suspend(self, jail: Jail) -> None:
+    def suspend(self, jail: Jail, look: Look) -> Cause | None:
         """The payload was stopped at the jail's terminal (Ctrl-Z): stop as well, and continue it when continued.
 
         By SIGTSTP: the kernel does not stop by it where no shell is there to continue (setpgid(2), orphaned groups), and a
-        payload that stops itself then cannot stop the clocks.
+        payload that stops itself then cannot stop the clocks. Where it does stop by it a guard looks at them meanwhile, by
+        `look`; returns why that has ended the run, None where it has not.
         """
         if self._terminal is None:
-            return
+            return None
         self._restore()
-        os.kill(os.getpid(), _signal.SIGTSTP)
+        cause = None if self._unstoppable else self._stop(jail, look)
         self.attach(jail)
         process.pidfd_send_signal(jail.pidfd, _signal.SIGCONT)
+        return cause
+
+    def _stop(self, jail: Jail, look: Look) -> Cause | None:
+        """Stop until continued. A stop that is over at once was none, and is not tried again: each costs a guard."""
+        from jailpy.supervisor.guard import Guard
+
+        try:
+            guard = Guard(look, jail.kill)
+        except OSError:  # no process to be had
+            return None
+        began = time.monotonic()
+        os.kill(os.getpid(), _signal.SIGTSTP)
+        self._unstoppable = time.monotonic() - began < _SHORTEST_STOP_S
+        return guard.close()
 
     def close(self) -> None:
         """Give the terminal and the handlers back."""

@@ -187,10 +187,20 @@ class Watch:
             elif record[:1] == wire.ENDED:
                 self.record = wire.unpack_status(record)
             else:
-                self.signals.suspend(self.jail)
+                self._suspend()
                 return
             if not self._dead and self.jail.status >= 0:
                 return
+
+    def _suspend(self) -> None:
+        """Stop together with a payload that was stopped at its terminal, but not once it is to end."""
+        if self.cause is None:
+            self.cause = self.signals.suspend(self.jail, self._look_at_clocks)
+
+    def _look_at_clocks(self) -> tuple[Cause | None, float]:
+        """End the run where a clock says so; return why, and in how many seconds to look again."""
+        self._check_clocks()
+        return self.cause, self._timeout() / 1000
 
     def _on_channel(self) -> None:
         """Take the set-up channel's end, which is the success of execve, or the message that it failed."""

@@ -151,6 +151,52 @@ def test_nothing_runs_on_while_the_launcher_is_suspended(jailpy, shared, need_to
     assert shell.end(10)[0] == "exited"
 
 
+RUNS_ON = """
+import ctypes, os, signal, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+create, settime = {"x86_64": (222, 223), "aarch64": (107, 110)}[os.uname().machine]
+class Event(ctypes.Structure):
+    _fields_ = [("value", ctypes.c_void_p), ("number", ctypes.c_int), ("how", ctypes.c_int), ("rest", ctypes.c_char * 48)]
+if os.fork() == 0:
+    event, timer = Event(None, signal.SIGCONT, 0, b""), ctypes.c_int()
+    for at in range(4, 400):  # tenths of a second; one that is pending when the stop comes is lost
+        assert libc.syscall(create, 1, ctypes.byref(event), ctypes.byref(timer)) == 0
+        assert libc.syscall(settime, timer, 0, (ctypes.c_long * 4)(0, 0, at // 10, at % 10 * 100_000_000), None) == 0
+    while True:
+        with open("/work/shared/beat", "a") as file:
+            file.write("x")
+time.sleep(0.3)
+os.kill(os.getpid(), signal.SIGSTOP)
+time.sleep(60)
+"""
+
+
+def test_limits_hold_while_the_launcher_is_suspended(jailpy, shared, need_tool, tmp_path):
+    """A timer of the payload's continues it, whoever has stopped it: then a guard in place of the launcher ends the run."""
+    word = token()
+    (tmp_path / "run.sh").write_text(
+        f'exec "{jailpy}" exec --tty --cpu 1s --wall 100s --rw "{shared}:/work/shared" -- {PYTHON} -c "$1" {word}\n'
+    )
+    (tmp_path / "runs_on.py").write_text(RUNS_ON.rstrip())
+
+    def payload():
+        return set(alive(word)) - set(alive("--tty")) - {shell.pid}
+
+    shell = OnTerminal(need_tool("bash"), "--norc", "-i")
+    os.write(shell.master, f'sh {tmp_path}/run.sh "$(cat {tmp_path}/runs_on.py)"\n'.encode())
+    assert shell.read(15, b"Stopped"), shell.seen
+    size = os.path.getsize(shared / "beat")
+    assert payload(), "control: it lives"
+    assert eventually(lambda: os.path.getsize(shared / "beat") > size, 10), "control: it does run on"
+    assert eventually(lambda: not payload(), 20), "over, and the launcher still stopped"
+    assert alive(word), "control: that is there"
+    os.write(shell.master, b"fg\n")
+    assert shell.read(10, b"cpu_limit"), shell.seen
+    os.write(shell.master, b"echo status $?; exit\n")
+    assert shell.read(10, b"status 124"), shell.seen
+    assert shell.end(10)[0] == "exited"
+
+
 # --- files that JailPy writes itself (CVE-2024-28185)
 
 
@@ -276,6 +322,23 @@ def test_a_signal_that_lost_its_sender_is_no_order(jailpy):
     sent, lost, forwarded = done.out.decode().splitlines()
     assert (sent, lost) == ("0 0", "0 0"), "control: si_code and si_pid are those of a signal from outside"
     assert forwarded == "None"
+
+
+def test_a_signal_of_a_descriptor_is_no_order(jailpy):
+    """F_SETOWN has the kernel itself send SIGIO: to init, whose number anybody in the jail may name where Landlock has no say."""
+    script = """
+import fcntl, os, signal, socket, sys, time
+got = []
+signal.signal(signal.SIGIO, lambda number, frame: got.append(number))
+ours, theirs = socket.socketpair()
+fcntl.fcntl(ours, fcntl.F_SETOWN, int(sys.argv[1]) or os.getpid())
+fcntl.fcntl(ours, fcntl.F_SETFL, os.O_ASYNC)
+theirs.send(b"x")
+time.sleep(0.5)
+print(len(got))
+"""
+    assert execute(jailpy, "-p", "observe", *python(script, 0)).out == b"1\n", "control"
+    assert execute(jailpy, "-p", "observe", *python(script, 1)).out == b"0\n"
 
 
 def test_a_flood_of_signals_does_not_keep_init_from_the_end(jailpy):
