@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from jailpy.errors import UsageError
 from jailpy.services.grading import intake, names
-from jailpy.services.grading.intake import MOST_BYTES, Bounds, RefusedError, Source
+from jailpy.services.grading.intake import MOST_BYTES, Bounds, RefusedError, Source, UnreadableError
 
 BOUNDS = Bounds()
 
@@ -92,7 +92,16 @@ class TestFiles:
         assert "too large" in refused("/proc/self/maps", Bounds(bytes=10))
 
     def test_a_missing_file(self, tmp_path):
-        assert refused(tmp_path / "none.py") == "it cannot be read: No such file or directory"
+        with pytest.raises(UnreadableError, match=r"^it cannot be read: No such file or directory$"):
+            taken(tmp_path / "none.py")
+
+    def test_what_the_host_cannot_read_is_no_fault_of_the_authors(self, tmp_path, monkeypatch):
+        (tmp_path / "a.py").write_text("print(1)")
+        with monkeypatch.context() as changed:
+            changed.setattr(os, "open", lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+            with pytest.raises(UnreadableError, match=r"^it cannot be read: Permission denied$"):
+                taken(tmp_path / "a.py")
+        assert taken(tmp_path / "a.py").size == 8, "control"
 
     def test_a_link_is_not_followed(self, tmp_path):
         (tmp_path / "secret").write_text("answer")

@@ -137,6 +137,15 @@ def test_one_that_cannot_be_read_does_not_keep_the_rest(submissions, tmp_path):
     assert session.results[1].message == "it cannot be judged: it is empty"
 
 
+def test_one_that_is_not_there_is_no_fault_of_its_author(submissions):
+    sources = submissions("AC", "WA")
+    os.unlink(sources[0].path)
+    session = Session(Fake(), sources)
+    session.run()
+    assert verdicts(session) == [("000.py", "IE"), ("001.py", "WA")]
+    assert session.results[0].message == "it cannot be read: No such file or directory"
+
+
 def test_a_bug_of_the_judge_is_told_and_costs_nothing(submissions):
     session = Session(Fake(), submissions("raise", "AC"))
     session.run()

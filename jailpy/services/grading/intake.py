@@ -31,11 +31,19 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+_NOT_TAKEN = {
+    errno.ELOOP: "it is a symbolic link: hand in the file itself",
+    errno.ENXIO: "it is neither a file nor a folder",
+}
 _BYTE_ORDER_MARKS = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 
 
 class RefusedError(UsageError):
     """A submission that cannot be judged; the message says why, for its author."""
+
+
+class UnreadableError(RefusedError):
+    """A submission that this host does not let us read: no fault of its author."""
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -71,18 +79,18 @@ def entries(folder: str) -> list[str]:
 
 
 def load(source: Source, bounds: Bounds = Bounds()) -> Submission:  # noqa: B008 - frozen
-    """Read a submission: a source file, a folder, or a zip file. Raises RefusedError."""
+    """Read a submission: a source file, a folder, or a zip file. Raises RefusedError: UnreadableError for a fault of the host."""
     try:
         handle = os.open(source.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise RefusedError(_unreadable(error)) from error
+        raise _refusal(error) from error
     try:
         found = os.fstat(handle)
         if stat.S_ISDIR(found.st_mode):
             return _checked(source.name, _folder(handle, bounds))
         content = _regular(handle, found, bounds)
     except OSError as error:
-        raise RefusedError(_unreadable(error)) from error
+        raise _refusal(error) from error
     finally:
         os.close(handle)
     if source.path.lower().endswith(".zip"):
@@ -98,12 +106,13 @@ def read(path: str | os.PathLike[str], language: str | None = None) -> Submissio
     return msgspec.structs.replace(load(source), language=language)
 
 
+def _refusal(error: OSError) -> RefusedError:
+    words = _unreadable(error)
+    return RefusedError(words) if error.errno in _NOT_TAKEN else UnreadableError(words)
+
+
 def _unreadable(error: OSError) -> str:
-    if error.errno == errno.ELOOP:
-        return "it is a symbolic link: hand in the file itself"
-    if error.errno == errno.ENXIO:
-        return "it is neither a file nor a folder"
-    return f"it cannot be read: {error.strerror}"
+    return _NOT_TAKEN.get(error.errno or 0, f"it cannot be read: {error.strerror}")
 
 
 def _regular(handle: int, found: os.stat_result, bounds: Bounds) -> bytes:

@@ -243,6 +243,8 @@ class Session:
             submission = intake.load(source, self._bounds)
             self._events.put(_Told(source.name))
             result = self._judging.judge(submission, self._tell)
+        except intake.UnreadableError as error:
+            result = SubmissionResult(name=source.name, verdict=Verdict.IE, message=error.message)
         except intake.RefusedError as error:
             result = SubmissionResult(name=source.name, verdict=Verdict.CE, message=f"it cannot be judged: {error.message}")
         except Exception as error:  # noqa: BLE001 - the others are to be judged all the same, and the report tells of it
