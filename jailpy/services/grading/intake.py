@@ -79,7 +79,7 @@ def entries(folder: str) -> list[str]:
 
 
 def load(source: Source, bounds: Bounds = Bounds()) -> Submission:  # noqa: B008 - frozen
-    """Read a submission: a source file, a folder, or a zip file. Raises RefusedError: UnreadableError for a fault of the host."""
+    """Read a submission: a source file, a folder, or a zip file. Raises RefusedError (UnreadableError: the host's fault)."""
     try:
         handle = os.open(source.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
