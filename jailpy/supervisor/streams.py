@@ -69,6 +69,7 @@ class Output:
         self.count = 0
         self.error: OSError | None = None
         self._pending = memoryview(b"")
+        self._last = False
         self._filter = TerminalFilter() if escape else None
         self._own = _reopened(target, os.O_WRONLY)
         self._sink = target if self._own < 0 else self._own
@@ -83,6 +84,14 @@ class Output:
         """Say whether something of the payload's is still to be written."""
         return bool(self._pending)
 
+    def nobody_writes(self) -> None:
+        """Take it for the end, from now on, where nothing is there to be read.
+
+        The end of file may never come: a descriptor that the payload left in a queue of sockets which lead to each other
+        is open until the kernel looks for such ones, when some other socket is closed (unix(7), SCM_RIGHTS).
+        """
+        self._last = True
+
     def step(self, allowance: int) -> bool:
         """Read or write one chunk; take at most `allowance` bytes of the payload. Return False at the end."""
         if self._pending:
@@ -91,7 +100,9 @@ class Output:
         try:
             chunk = _read(self.source, max(1, min(_CHUNK, allowance)))
         except BlockingIOError:
-            return True
+            if not self._last:
+                return True
+            chunk = b""
         self.count += len(chunk)
         data = chunk[: max(0, allowance)]
         if self._filter:
@@ -170,12 +181,14 @@ class Input:
 
 def drain(outputs: list[Output], pass_on: Callable[[Output], None], interrupted: Callable[[], bool]) -> None:
     """Pass on what is left in the pipes of a dead payload; `pass_on` closes an output at its end."""
-    while any(output.source >= 0 for output in outputs) and not interrupted():
+    for output in outputs:
+        output.nobody_writes()
+    while (left := [output for output in outputs if output.source >= 0]) and not interrupted():
+        waiting = [output for output in left if output.pending]
         poll = select.poll()
-        for output in outputs:
-            if output.source >= 0:
-                poll.register(*output.interest())
-        ready = {descriptor for descriptor, _ in poll.poll(200)}
-        for output in outputs:
-            if output.source >= 0 and output.interest()[0] in ready:
+        for output in waiting:
+            poll.register(*output.interest())
+        ready = {descriptor for descriptor, _ in poll.poll(200 if len(waiting) == len(left) else 0)}
+        for output in left:
+            if not output.pending or output.interest()[0] in ready:
                 pass_on(output)

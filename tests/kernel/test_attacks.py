@@ -271,6 +271,34 @@ def test_the_cache_cannot_be_read_through_a_linked_folder(jailpy, tmp_path):
     assert (done.status, done.out) == (0, b"")
 
 
+KEPT_OPEN = """
+import array, os, socket, sys
+ours, theirs = socket.socketpair()
+for sender, other in ((ours, theirs), (theirs, ours)):
+    sent = array.array("i", [1, 2, sender.fileno(), other.fileno()])
+    sender.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, sent)])
+print("done", flush=True)
+"""
+
+
+def stays_open():
+    """Run the script unjailed, and say whether its output is open once it has ended, until some socket is closed."""
+    with subprocess.Popen([PYTHON, "-I", "-c", KEPT_OPEN], stdout=subprocess.PIPE, bufsize=0) as process:
+        assert process.wait(timeout=20) == 0
+        os.set_blocking(process.stdout.fileno(), False)
+        assert process.stdout.read() == b"done\n"
+        return process.stdout.read(1) is None
+
+
+@pytest.mark.parametrize("terminal", [[], ["--tty"]], ids=["pipes", "terminal"])
+def test_output_that_is_left_open_in_sockets_is_not_waited_for(jailpy, terminal):
+    """Sockets that hold each other, in their queues, are closed when the kernel looks for such ones: maybe never."""
+    assert eventually(stays_open, 20), "control"
+    for _ in range(2):  # another program may close a socket just then
+        done = execute(jailpy, *terminal, "--wall", f"{5 * PATIENCE}s", *python(KEPT_OPEN), timeout=30)
+        assert (done.verdict, done.out.split()) == ("ok", [b"done"])
+
+
 # --- init
 
 

@@ -215,3 +215,22 @@ def test_drain_empties_every_output_and_stops_when_told(pipes, tmp_path):
     streams.drain([waiting], pass_on, lambda: True)
     assert waiting.count == 0
     waiting.close()
+
+
+@pytest.mark.parametrize("escape", [False, True])
+def test_drain_waits_for_no_end_of_file(pipes, tmp_path, escape):
+    """The payload is dead, and its end of the pipe may be open all the same, on its way in a socket."""
+    source, writer = pipes()
+    os.write(writer, b"y" * 60_000 + b"\xe2\x82")  # begins a character
+    with open(tmp_path / "out", "wb") as target:
+        output = streams.Output(source, target.fileno(), escape=escape)
+
+        def pass_on(output):
+            if not output.step(1 << 30):
+                output.close()
+
+        assert output.step(1 << 30)
+        rounds = iter(range(1000))
+        streams.drain([output], pass_on, lambda: next(rounds) > 100)
+    assert (output.count, output.source) == (60_002, -1)
+    assert (tmp_path / "out").read_bytes()[60_000:] == (b"\\xe2\\x82" if escape else b"\xe2\x82")
