@@ -413,7 +413,16 @@ keywords: [b]
         ),
         ({"problem.yaml": "validation: magic\n", **ONE}, "problem.yaml:1: validation: expected default"),
         ({"problem.yaml": "validator_flags: float_tolerance\n", **ONE}, "data/sample:1: output validator flags"),
-        ({"problem.yaml": "name: a\n", ".timelimit": "soon", **ONE}, ".timelimit:1: expected a number"),
+        ({"problem.yaml": "name: a\n", ".timelimit": "soon", **ONE}, ".timelimit:1: expected seconds from 0.001 to 8640000"),
+        ({"problem.yaml": "name: a\n", ".timelimit": "1e9", **ONE}, ".timelimit:1: expected seconds from 0.001 to 8640000"),
+        (
+            {"problem.yaml": NEW + "limits: {time_limit: 0.0001}\n", **ONE},
+            "problem.yaml:6: limits.time_limit: expected seconds from 0.001 to 8640000, got 0.0001",
+        ),
+        (
+            {"problem.yaml": NEW + "limits: {memory: 1073741825}\n", **ONE},
+            "problem.yaml:6: limits.memory: expected at most 1073741824, got 1073741825",
+        ),
         ({"problem.yaml": "name: a\n", "data/testdata.yaml": "on_reject: stop\n", **ONE}, "data/testdata.yaml:1: on_reject"),
         (
             {"problem.yaml": "name: a\n", "data/testdata.yaml": "range: 0 1\n", **ONE},

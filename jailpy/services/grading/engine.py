@@ -12,7 +12,7 @@ import msgspec
 
 from jailpy.errors import CommandError, JailPyError, UsageError
 from jailpy.services import languages
-from jailpy.services.grading import checkers, compiling, contained, feedback, runs, scoring
+from jailpy.services.grading import checkers, compiling, contained, feedback, runs, scoring, settings
 from jailpy.services.grading.interactive import Conversation, Talk
 from jailpy.services.grading.problem import Group, Test
 from jailpy.services.grading.results import GroupResult, SubmissionResult, TestResult, Verdict
@@ -34,12 +34,11 @@ if TYPE_CHECKING:
     OnTest = Callable[[Submission, TestResult], object]
 
 
-# What a run's limits can be made from: a run gets a little more than these (runs.py), and profiles have bounds of their own.
 _BOUNDS = {
     "jobs": (1, 1024, "a number from 1 to 1024"),
     "rejudge_near": (0, 1, "a number from 0 to 1"),
-    "time_limit": (0.001, 8_640_000, "seconds from 0.001 to 8640000"),
-    "memory": (1 << 20, 1 << 50, f"bytes from {1 << 20} (1M) to {1 << 50} (1024T)"),
+    "time_limit": (*settings.SECONDS, "seconds from {:g} to {}".format(*settings.SECONDS)),
+    "memory": (1 << 20, settings.MOST_BYTES, f"bytes from {1 << 20} (1M) to {settings.MOST_BYTES} (1024T)"),
 }
 
 

@@ -178,10 +178,10 @@ def _limits(given: Settings, *, is_new: bool) -> Limits:
     found: dict[str, Any] = {}
     for key, unit in _UNITS.items():
         if section.has(key):
-            found[key] = section.take(key, settings.whole, 1) * unit
+            found[key] = section.take(key, settings.units_of(unit), unit)
     for key in _SECONDS:
         if section.has(key):
-            found[key] = section.take(key, settings.positive, 60.0)
+            found[key] = section.take(key, settings.seconds, 60.0)
     found |= _new_timing(section) if is_new else _old_timing(section, given)
     section.refuse_rest()
     return Limits(**found)
@@ -193,8 +193,8 @@ def _new_timing(section: Settings) -> dict[str, Any]:
     found = {
         "ac_to_time_limit": multipliers.take("ac_to_time_limit", factor, 2.0),
         "time_limit_to_tle": multipliers.take("time_limit_to_tle", factor, 1.5),
-        "time": section.take("time_limit", settings.positive, 0.0) or None,
-        "time_resolution": section.take("time_resolution", settings.positive, 1.0),
+        "time": section.take("time_limit", settings.seconds, 0.0) or None,
+        "time_resolution": section.take("time_resolution", settings.seconds, 1.0),
         "passes": section.take("validation_passes", settings.whole, 2),
     }
     multipliers.refuse_rest()
@@ -218,8 +218,9 @@ def _timelimit_file(folder: str, problems: list[str]) -> float | None:
             value = compare.parse_float(file.read(100).strip())
     except FileNotFoundError:
         return None
-    if value is None or value <= 0:
-        problems.append(f"{path}:1: expected a number of seconds above 0")
+    least, most = settings.SECONDS
+    if value is None or not least <= value <= most:
+        problems.append(f"{path}:1: expected seconds from {least:g} to {most}")
     return value
 
 

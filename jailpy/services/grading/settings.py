@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _LARGEST = 1 << 20
+# What a run's limits can be made from: a run gets a little more than these (runs.py), and profiles have bounds of their own.
+SECONDS = (0.001, 8_640_000)
+MOST_BYTES = 1 << 50
 
 
 class Settings:
@@ -216,6 +219,24 @@ def whole(value: Any) -> int:
     if positive(value) != int(value):
         raise ValueError(f"expected a whole number, got {value}")
     return int(value)
+
+
+def seconds(value: Any) -> float:
+    """Check a time that a limit can be made from."""
+    if not SECONDS[0] <= positive(value) <= SECONDS[1]:
+        raise ValueError(f"expected seconds from {SECONDS[0]:g} to {SECONDS[1]}, got {value}")
+    return float(value)
+
+
+def units_of(size: int) -> Callable[[Any], int]:
+    """Return a check of a whole number of units that a limit can be made from; it gives bytes."""
+
+    def check(value: Any) -> int:
+        if whole(value) * size > MOST_BYTES:
+            raise ValueError(f"expected at most {MOST_BYTES // size}, got {value}")
+        return int(value) * size
+
+    return check
 
 
 def one_of(*choices: str) -> Callable[[Any], str]:
