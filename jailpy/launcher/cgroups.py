@@ -21,7 +21,8 @@ _ROUNDING = 65536  # limits are rounded down to a page, which has 64 KiB at most
 _REMOVAL_S = 2.0
 _LEFTOVER_S = 0.2
 _COLLECT_S = 1.0
-_NOT_OURS = (errno.EPERM, errno.EACCES, errno.ENOENT, errno.ENODEV, errno.EBUSY)
+_DEEPEST = 2  # below a leftover: a template's group has those of its runs and its own leaf in it
+_NOT_OURS = (errno.EPERM, errno.EACCES, errno.ENOENT, errno.ENODEV, errno.EBUSY, errno.EOPNOTSUPP)  # the last: of threads
 
 
 class Group(Frozen):
@@ -264,26 +265,33 @@ def collect_leftovers(parent: str) -> None:
     """Kill what is left in groups whose launcher is dead, and remove them.
 
     A group of another account, one that another launcher collects just now, and one that stays busy are left alone: no
-    leftover keeps a new run from starting.
+    leftover keeps a new run from starting, nor for long. Where the folder is shared, others choose how many there are and how
+    deep they go.
     """
+    until = time.monotonic() + _REMOVAL_S
     for path in _leftovers(parent):
         try:
-            _collect(path)
+            _collect(path, until)
         except OSError as error:
             if error.errno not in _NOT_OURS:
                 raise
 
 
-def _collect(path: str) -> None:
-    """Kill what is in a group and in those below it, and remove them, the inner ones first."""
+def _collect(path: str, until: float, depth: int = 0) -> None:
+    """Kill what is in a group and in those below it, and remove them, the inner ones first. Raises OSError.
+
+    EBUSY is that of a group that goes deeper than a launcher's, or when there is no time left.
+    """
+    if depth > _DEEPEST or time.monotonic() > until:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), path)
     _kill_all(path)
     for pid in files.read(f"{path}/cgroup.procs").split():
         _kill(int(pid))
     with os.scandir(path) as listing:
         inner = [entry.path for entry in listing if entry.is_dir(follow_symlinks=False)]
     for each in inner:
-        _collect(each)
-    _remove(path, _LEFTOVER_S)
+        _collect(each, until, depth + 1)
+    _remove(path, min(_LEFTOVER_S, until - time.monotonic()))
 
 
 def collect_from_scopes(folder: str) -> None:
@@ -300,6 +308,8 @@ def collect_from_scopes(folder: str) -> None:
 
 
 def _kill(pid: int) -> None:
+    if pid == 0:  # one of an outer pid namespace, of which this one has no number
+        return
     try:
         pidfd = process.pidfd_open(pid)
     except ProcessLookupError:

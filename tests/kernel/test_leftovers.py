@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -119,6 +120,103 @@ def test_leftovers_cost_no_descriptors(make, dead, bases):
     before = os.listdir("/proc/self/fd")
     cgroups.collect_leftovers(bases[0])
     assert os.listdir("/proc/self/fd") == before
+
+
+def nest(path, count, name):
+    """Make groups in groups; paths of the inner ones may be longer than the kernel takes."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    for _ in range(count):
+        os.mkdir(name, dir_fd=folder)
+        inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=folder)
+        os.close(folder)
+        folder = inner
+    for _ in range(count):
+        outer = os.open("..", os.O_RDONLY | os.O_DIRECTORY, dir_fd=folder)
+        os.close(folder)
+        folder = outer
+        yield
+        os.rmdir(name, dir_fd=folder)
+    os.close(folder)
+
+
+@pytest.mark.parametrize(("count", "name"), [(1100, "d"), (25, "d" * 200)], ids=["deep", "long"])
+def test_a_group_that_is_deeper_than_ours_keeps_no_run_from_starting(make, dead, bases, count, name):
+    """Whoever shares the folder may give its groups such names, and put into them what it likes."""
+    path = make(cgroups.name_for(*dead, 1))
+    groups = nest(path, count, name)
+    next(groups)
+    try:
+        began = time.monotonic()
+        cgroups.collect_leftovers(bases[0])
+        assert time.monotonic() - began < 2 * PATIENCE
+        assert os.path.isdir(path)
+    finally:
+        for _ in groups:
+            pass
+    cgroups.collect_leftovers(bases[0])
+    assert not os.path.exists(path)
+
+
+@pytest.fixture
+def unified():
+    """Return a version 2 folder of this account."""
+    found = [base.path for base in facts.gather().cgroups.bases if base.version == 2 and os.access(base.path, os.W_OK)]
+    if not found:
+        pytest.skip("no version 2 group of this account")
+    folder = f"{found[0]}/shared-{token()}"
+    os.mkdir(folder)
+    yield folder
+    os.rmdir(folder)
+
+
+def test_a_group_of_threads_keeps_no_run_from_starting(unified, dead):
+    """Its cgroup.procs cannot be read (cgroups(7), EOPNOTSUPP)."""
+    path = f"{unified}/{cgroups.name_for(*dead, 1)}"
+    os.makedirs(f"{path}/threads")
+    try:
+        with open(f"{path}/threads/cgroup.type", "w", encoding="ascii") as file:
+            file.write("threaded")
+        with pytest.raises(OSError, match="not supported"), open(f"{path}/threads/cgroup.procs", encoding="ascii") as file:
+            file.read()
+        cgroups.collect_leftovers(unified)
+    finally:
+        os.rmdir(f"{path}/threads")
+        os.rmdir(path)
+
+
+@pytest.mark.root
+def test_a_process_without_a_number_here_keeps_no_run_from_starting(unified):
+    """To whom is in an inner pid namespace cgroup.procs shows an outer process as 0 (cgroups(7))."""
+    script = f"""
+from jailpy.launcher import cgroups
+print(cgroups._pid_namespace(), flush=True)
+input()
+cgroups.collect_leftovers({unified!r})
+"""
+    words = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", script]
+    with (
+        subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as inside,
+        subprocess.Popen(["sleep", "60"]) as process,
+    ):
+        try:
+            path = f"{unified}/jailpy-{2**22 + 1}-1-{inside.stdout.readline().decode().strip()}-1"
+            os.mkdir(path)
+            with open(f"{path}/cgroup.procs", "w", encoding="ascii") as file:
+                file.write(str(process.pid))
+            inside.communicate(b"\n", timeout=20)
+            assert inside.returncode == 0
+        finally:
+            inside.kill()
+            process.kill()
+            process.wait()
+            if os.path.isdir(path):
+                assert eventually(lambda: not open_groups(path))
+                os.rmdir(path)
+
+
+def open_groups(path):
+    with open(f"{path}/cgroup.procs", encoding="ascii") as file:
+        return file.read()
 
 
 def test_a_group_that_stays_busy_is_an_error(make):
