@@ -17,6 +17,7 @@ import time
 
 import pytest
 
+import jailpy as package
 from jailpy.supervisor.streams import Input, Output
 from tests.core import KERNEL, PATIENCE, PYTHON, alive, eventually, execute, python, start, token
 
@@ -297,6 +298,19 @@ def test_output_that_is_left_open_in_sockets_is_not_waited_for(jailpy, terminal)
     for _ in range(2):  # another program may close a socket just then
         done = execute(jailpy, *terminal, "--wall", f"{5 * PATIENCE}s", *python(KEPT_OPEN), timeout=30)
         assert (done.verdict, done.out.split()) == ("ok", [b"done"])
+
+
+def test_what_is_left_in_sockets_is_closed_after_the_run():
+    """Files, pipes and memory of a run would be there until some other program closes a socket."""
+    script = KEPT_OPEN.replace("[1, 2, ", "[1, 2, int(sys.argv[1]), ")
+    for _ in range(3):
+        reader, writer = os.pipe()
+        done = package.run([PYTHON, "-I", "-c", script, str(writer)], pass_fds=[writer])
+        os.close(writer)
+        assert done.verdict == "ok", done.stderr
+        ready, _, _ = select.select([reader], [], [], PATIENCE)
+        os.close(reader)
+        assert ready, "no end of file: the payload's descriptor is open still"
 
 
 # --- init
