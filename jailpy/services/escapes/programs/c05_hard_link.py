@@ -11,13 +11,21 @@ import os
 from attack import HERE, attempt
 
 
-def link(path):
-    os.link(path, "second")
-    os.unlink("second")
-    return f"linked {path}"
+def link(path, *folders):
+    """Try one folder after the other: a link cannot leave its filesystem, and /tmp may be one of its own."""
+    for folder in folders:
+        name = os.path.join(folder, f"second-{os.getpid()}")
+        try:
+            os.link(path, name)
+        except OSError as error:
+            refusal = error
+        else:
+            os.unlink(name)
+            return f"linked {path}"
+    raise refusal
 
 
 with open("first", "w"):
     pass
-attempt("a shown file", link, os.path.join(HERE, "attack.py"))
-attempt("a file of the system", link, "/etc/passwd")
+attempt("a shown file", link, os.path.join(HERE, "attack.py"), ".")
+attempt("a file of the system", link, "/etc/passwd", ".", "/var/tmp")
