@@ -114,7 +114,7 @@ def table(tools):
     return (
         '## System calls\n\n"some": with some arguments ([which](syscalls.md)). Left out are calls that all treat alike. Two numbers of x86-64 '
         "the kernel lets through any filter: uretprobe (335, from Linux 6.14) and uprobe (336, from 6.18). They serve the kernel's own "
-        "trampoline; from elsewhere the first kills the caller, the second fails with ENXIO.\n\n"
+        "trampoline; from elsewhere the first kills the caller, the second fails with ENXIO (EPROTO on 7.x).\n\n"
         + rows(["", *(", ".join(names) for names in columns.values())], shown)
     )
 
