@@ -95,7 +95,7 @@ def _remedies(rejection: Rejection, host: HostFacts) -> dict[str, Remedy]:
     layers = {need.layer for need in rejection.needs}
     found = {}
     if "cgroup" in layers:
-        found["cgroup"] = delegation.no_cgroup(host.cgroups, files.read("/proc/self/mountinfo", 1 << 24).splitlines())
+        found["cgroup"] = delegation.no_cgroup(host.cgroups, files.mounts())
     if "landlock" in layers and host.landlock_abi < 2:
         found["landlock"] = remedies.landlock(host.landlock_abi, landlock.abi()[1])
     return found
@@ -156,7 +156,7 @@ def _devices(
 
     shown = [*(host.system if profile.filesystem.root == "system" else root)]
     paths = [*(entry.target or entry.path for entry in shown if entry.kind != "link"), *(source.path for source in found)]
-    return devices.behind(paths, files.read("/proc/self/mountinfo", 1 << 24).splitlines())
+    return devices.behind(paths, files.mounts())
 
 
 def _cwd() -> str:

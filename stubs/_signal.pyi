@@ -12,6 +12,7 @@ SIGCONT: int
 SIGHUP: int
 SIGINT: int
 SIGKILL: int
+SIGQUIT: int
 SIGSTOP: int
 SIGTSTP: int
 SIGTERM: int

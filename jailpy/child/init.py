@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 LIBC_SIGNALS = frozenset({32, 33})  # libc keeps these two for itself (nptl(7)); its posix_spawn(3) has the child ignore them
 SIGNALS = frozenset(range(1, 65)) - LIBC_SIGNALS
 _SI_KERNEL = 0x80
-_OF_A_TERMINAL = frozenset({1, 2, 3, 18, 20, 28})  # SIGHUP, SIGINT, SIGQUIT, SIGCONT, SIGTSTP, SIGWINCH
+_OF_A_TERMINAL = frozenset(
+    {_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGCONT, _signal.SIGTSTP, _signal.SIGWINCH}
+)
 
 
 def reap(child: Child, payload: int) -> None:

@@ -165,5 +165,5 @@ def _listing() -> int:
 
 def _argument_area() -> tuple[int, int]:
     """Return where arguments and environment lie in memory (proc_pid_stat(5), fields 48 and 51)."""
-    fields = files.read("/proc/self/stat").rpartition(")")[2].split()
+    fields = files.stat_fields("self")
     return int(fields[45]), int(fields[48])

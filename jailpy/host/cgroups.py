@@ -84,7 +84,7 @@ def _inside(point: str, root: str, path: str) -> str | None:
 
 def folder_of_own() -> str:
     """Return the folder of the version 2 group that this process is in now, "" where no mount shows it. Raises OSError."""
-    mounts = files.read("/proc/self/mountinfo", 1 << 24).splitlines()
+    mounts = files.mounts()
     path = _memberships().get("", "/")
     shown = (_inside(point, root, path) for point, root, _, version in hierarchies(mounts) if version == 2)
     return next((folder for folder in shown if folder), "")

@@ -177,7 +177,7 @@ def gather() -> HostFacts:
     euid, egid = os.geteuid(), os.getegid()
     maps = files.read("/proc/self/uid_map").split()
     real_root = euid == 0 and sum(int(count) for count in maps[2::3]) > 1
-    mounts = files.read("/proc/self/mountinfo", 1 << 24).splitlines()
+    mounts = files.mounts()
     root = next((line for line in mounts if line.split()[4] == "/"), "")
     return HostFacts(
         kernel=_kernel(),

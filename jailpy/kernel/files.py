@@ -161,6 +161,19 @@ def whole(path: str) -> str:
         os.close(descriptor)
 
 
+def mounts() -> list[str]:
+    """Return the lines of /proc/self/mountinfo. Raises OSError. See proc_pid_mountinfo(5)."""
+    return read("/proc/self/mountinfo", 1 << 24).splitlines()
+
+
+def stat_fields(pid: int | str) -> list[str]:
+    """Return the fields of /proc/PID/stat from the state on: the name before it may hold anything. Raises OSError.
+
+    See proc_pid_stat(5), which counts from 1 and has the state as field 3.
+    """
+    return read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+
+
 def entries(folder: int, size: int) -> bytes:
     """Return the next entries of an open folder, as many as `size` bytes hold, raw. Raises OSError. See getdents64(2)."""
     buffer = ctypes.create_string_buffer(size)

@@ -223,18 +223,13 @@ def _pid_namespace() -> str:
 
 def start_time(pid: int | str) -> str:
     """Return when a process started, in clock ticks after boot (proc_pid_stat(5), field 22). Raises OSError."""
-    return _stat(pid)[19]
-
-
-def _stat(pid: int | str) -> list[str]:
-    """Return the fields of /proc/PID/stat from the state on."""
-    return files.read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return files.stat_fields(pid)[19]
 
 
 def _is_dead(parts: list[str]) -> bool:
     """Tell whether a launcher is gone, or a zombie: one whose parent was killed may wait long for init to reap it."""
     try:
-        stat = _stat(parts[1])
+        stat = files.stat_fields(parts[1])
         return stat[19] != parts[2] or stat[0] in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return True

@@ -101,10 +101,11 @@ def _outside_hint(plan: Plan, name: str) -> list[str]:
     root = plan.profile.filesystem.root
     for folder in os.environ.get("PATH", "").split(":"):
         path = f"{folder}/{name}"
-        if os.access(path, os.X_OK) and root != "system":
-            return [f'the caller\'s {path} lies outside the jail, which has a root of its own (filesystem.root = "{root}")']
         if os.access(path, os.X_OK):
-            return [f"the caller's {path} lies outside the jail (a shim such as pyenv's does): name a program below /usr"]
+            outside = f"the caller's {path} lies outside the jail"
+            if root == "system":
+                return [f"{outside} (a shim such as pyenv's does): name a program below /usr"]
+            return [f'{outside}, which has a root of its own (filesystem.root = "{root}")']
     return []
 
 

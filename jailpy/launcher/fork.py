@@ -56,7 +56,7 @@ def _see_that_nobody_is(uid: int) -> None:
     """Refuse a uid that a process has: everything of that uid is killed after the run."""
     for name in os.listdir("/proc") if uid else ():
         try:
-            taken = name.isdecimal() and os.stat(f"/proc/{name}").st_uid == uid and _runs(_stat(name))
+            taken = name.isdecimal() and os.stat(f"/proc/{name}").st_uid == uid and _runs(files.stat_fields(name))
         except (FileNotFoundError, ProcessLookupError):
             continue  # ended since the listing
         if taken:
@@ -121,7 +121,7 @@ def _any_left(group: int) -> bool:
     """Say whether a process of a group is there that has not ended: kill(2) finds zombies as well."""
     for name in os.listdir("/proc"):
         try:
-            found = _stat(name) if name.isdecimal() else []
+            found = files.stat_fields(name) if name.isdecimal() else []
         except (FileNotFoundError, ProcessLookupError):
             continue  # ended since the listing
         if found and found[_GROUP] == str(group) and _runs(found):
@@ -132,8 +132,3 @@ def _any_left(group: int) -> bool:
 def _runs(stat: list[str]) -> bool:
     """Say whether something of a process runs: one whose first thread has ended is a zombie while its others go on."""
     return stat[_STATE] not in _ENDED or int(stat[_THREADS]) > 1
-
-
-def _stat(pid: str) -> list[str]:
-    """Return the fields of /proc/PID/stat from the state on. Raises OSError."""
-    return files.read(f"/proc/{pid}/stat").rpartition(")")[2].split()

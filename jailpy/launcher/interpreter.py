@@ -220,7 +220,7 @@ def _children() -> set[int]:
     found = set()
     for name in os.listdir("/proc"):
         try:
-            if name.isdecimal() and int(files.read(f"/proc/{name}/stat").rpartition(")")[2].split()[1]) == os.getpid():
+            if name.isdecimal() and int(files.stat_fields(name)[1]) == os.getpid():
                 found.add(int(name))
         except (FileNotFoundError, ProcessLookupError):
             continue  # ended since the listing

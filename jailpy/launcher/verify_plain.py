@@ -29,7 +29,7 @@ def _ids(plan: Plan, status: Status) -> str:
 
 def _group(pid: int) -> str:
     """Expect a payload that leads a process group and session of its own."""
-    parent, group, session = (int(word) for word in files.read(f"/proc/{pid}/stat").rpartition(")")[2].split()[1:4])
+    parent, group, session = (int(word) for word in files.stat_fields(pid)[1:4])
     if (group, session) != (pid, pid):
         raise _refuse("pid", f"the payload {pid} is in process group {group} and session {session}")
     return f"leads process group and session {pid}, below init {parent}"

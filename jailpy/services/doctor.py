@@ -211,7 +211,7 @@ def _accepted(planned: Planned, examined: Examined) -> bool:
 def _gap(planned: Planned, examined: Examined) -> Remedy:
     """Name the cause of a layer that the plan already knows to be missing."""
     if planned.name == "cgroup":
-        mounts = files.read("/proc/self/mountinfo", 1 << 24).splitlines()
+        mounts = files.mounts()
         return delegation.no_cgroup(examined.host.cgroups, mounts)
     if planned.name == "landlock" and planned.state == "degraded" and examined.library:
         return Remedy(f"needs the seccomp filter, which covers what ABI {examined.host.landlock_abi} lacks")

@@ -99,7 +99,7 @@ class Intact:
 def _living(pid: int) -> int:
     """Return the parent of a process, 0 where it has ended or is about to: the kernel takes it out of its groups on the way."""
     try:
-        found = files.read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+        found = files.stat_fields(pid)
     except OSError:
         return 0
     return 0 if found[_STATE] in "ZX" or int(found[_FLAGS]) & _PF_EXITING else int(found[_PARENT])

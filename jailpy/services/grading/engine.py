@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _BOUNDS = {
     "jobs": (1, 1024, "a number from 1 to 1024"),
     "rejudge_near": (0, 1, "a number from 0 to 1"),
-    "time_limit": (*settings.SECONDS, "seconds from {:g} to {}".format(*settings.SECONDS)),
+    "time_limit": (*settings.SECONDS, settings.SECONDS_WORDS),
     "memory": (1 << 20, settings.MOST_BYTES, f"bytes from {1 << 20} (1M) to {settings.MOST_BYTES} (1024T)"),
 }
 

@@ -220,7 +220,7 @@ def _timelimit_file(folder: str, problems: list[str]) -> float | None:
         return None
     least, most = settings.SECONDS
     if value is None or not least <= value <= most:
-        problems.append(f"{path}:1: expected seconds from {least:g} to {most}")
+        problems.append(f"{path}:1: expected {settings.SECONDS_WORDS}")
     return value
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _LARGEST = 1 << 20
 # What a run's limits can be made from: a run gets a little more than these (runs.py), and profiles have bounds of their own.
 SECONDS = (0.001, 8_640_000)
+SECONDS_WORDS = "seconds from {:g} to {}".format(*SECONDS)
 MOST_BYTES = 1 << 50
 
 
@@ -224,7 +225,7 @@ def whole(value: Any) -> int:
 def seconds(value: Any) -> float:
     """Check a time that a limit can be made from."""
     if not SECONDS[0] <= positive(value) <= SECONDS[1]:
-        raise ValueError(f"expected seconds from {SECONDS[0]:g} to {SECONDS[1]}, got {value}")
+        raise ValueError(f"expected {SECONDS_WORDS}, got {value}")
     return float(value)
 
 
