@@ -31,10 +31,10 @@ def enter_ahead() -> None:
 
     One that cannot be had is left to the runs: each asks anew if its profile wants a group, and tells what is wrong.
     """
-    facts = discover(files.mounts(), os.geteuid())
-    if facts.via == "scope":
-        base, groups = facts.bases[0], RunCgroups(name_for(os.getpid(), start_time("self"), 0))
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):
+        facts = discover(files.mounts(), os.geteuid())
+        if facts.via == "scope":
+            base, groups = facts.bases[0], RunCgroups(name_for(os.getpid(), start_time("self"), 0))
             enter(EnterScope(base=base.path, controllers=base.controllers), groups)
 
 

@@ -97,6 +97,19 @@ def test_a_scope_that_cannot_be_had_ahead_is_left_to_the_runs(bus, monkeypatch):
     assert len(entered) == 1, "a group is there already"
 
 
+def test_a_host_that_cannot_be_looked_at_ahead_is_left_to_the_runs(monkeypatch):
+    """Without /proc, say: the server must live to let a run tell it."""
+    looked = []
+
+    def discover(mounts, uid):
+        looked.append(uid)
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "/proc/self/cgroup")
+
+    monkeypatch.setattr(scope, "discover", discover)
+    scope.enter_ahead()
+    assert looked == [os.geteuid()]
+
+
 def test_no_socket(tmp_path, monkeypatch):
     monkeypatch.setattr(scope, "bus_path", lambda uid: str(tmp_path / "none"))
     with pytest.raises(FileNotFoundError):
