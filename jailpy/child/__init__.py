@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import _signal
 import os
+import sys
 
 from jailpy import kernel
 from jailpy.child import mounts, process, wire
@@ -47,6 +48,7 @@ def enter(child: Child, program: Program) -> None:
     Returns in the payload's process alone, and there only after a last step that returns (a script, jailpy/child/script.py).
     A message of failure names the position of the step in the plan.
     """
+    sys.meta_path.clear()  # from here on an import would read the jail's files, before any filter and, in init, without one
     at, is_script = [0], False
     try:
         os.close(child.launchers_end)  # else this process would keep its own channel open, and miss a launcher that died

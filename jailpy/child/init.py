@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import _signal
 import os
+import resource  # noqa: F401 - os.wait4() looks for it, and init imports nothing
 
 from jailpy.child import wire
 from jailpy.kernel import files

@@ -130,7 +130,6 @@ def _prepare(control: _socket.socket, places: list[int], names: Iterable[str], i
 
 
 def _import(control: _socket.socket, names: Iterable[str], looks: _Looks) -> None:
-    sys.path.remove("")
     for name in STANDARD:
         importlib.import_module(name)
     if not sys.flags.safe_path:

@@ -34,6 +34,7 @@ _kept: list[ModuleType] = []
 _modules: dict[str, ModuleType] = {}
 _run: list[tuple[Any, ...]] = []
 _fresh: list[ModuleType] = []
+_finders: list[Any] = []
 _loader = SourceFileLoader("__main__", "")
 
 
@@ -41,7 +42,7 @@ def keep(initial: dict[str, Any]) -> None:
     """Make all that every run starts with, in the process that runs are cloned from: a clone pays for each page it writes.
 
     That is a fresh `__main__` (`initial` is the dictionary of the interpreter's own), and no variables. Modules of ours are
-    there under no name.
+    there under no name. Nothing can be imported until the script begins.
     """
     ours = [name for name in sys.modules if name.partition(".")[0] == "jailpy"]
     _kept.extend(map(sys.modules.pop, ours))
@@ -50,6 +51,8 @@ def keep(initial: dict[str, Any]) -> None:
     _modules.update(sys.modules)
     sys.modules["__main__"] = _fresh[0]
     os.environ.clear()
+    _finders.extend(sys.meta_path)
+    sys.meta_path.clear()
 
 
 def begun() -> tuple[Callable[..., object], tuple[Any, ...], Callable[[list[BaseException]], int]] | None:
@@ -81,6 +84,7 @@ def _be_script(child: Child) -> None:
     path = f"{os.getcwd().rstrip('/')}/{sys.argv[0]}"
     main = _fresh.pop().__dict__
     main["__file__"] = _loader.path = path
+    sys.meta_path[:] = _finders
     _reseed()
     _run.append(cpython.file_to_run(os.fsencode(path), main))
     gc.enable()

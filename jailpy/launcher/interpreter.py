@@ -43,7 +43,10 @@ _PREFIXES = (b"LC_", b"PYTHON")
 _ARCHIVE, _MOST_ARCHIVE_END = b"PK\x05\x06", 65557  # what ends a ZIP archive, which Python takes as a program too
 _BOOT = """
 initial = dict(globals())
-import marshal, os, sys
+import sys
+if not getattr(sys.flags, "safe_path", False):
+    del sys.path[0]
+import marshal, os
 from importlib.machinery import ModuleSpec
 control, code, *places = map(int, sys.argv[1:])
 if sys.version_info < (3, 11) or sys.implementation.name != "cpython":
@@ -299,7 +302,8 @@ def of(plan: Plan, key: bytes, caller: int) -> template.Template | None:
     """Return the interpreter for a plan, started at its first run; None for a plan whose script is to be executed.
 
     `key` is that of the plan's template. A plan without one is executed, one with an AppArmor profile, which execve enters, one
-    without a cgroup for memory (a look at processes would count the template's pages for each of them), and an archive.
+    without a cgroup for memory (a look at processes would count the template's pages for each of them), an archive, and one
+    that shows what lies on PYTHONPATH where nobody has said, by `preload`, that modules are trusted.
     """
     if not key or not _runs_script(plan):
         return None
@@ -319,5 +323,7 @@ def of(plan: Plan, key: bytes, caller: int) -> template.Template | None:
 def _runs_script(plan: Plan) -> bool:
     script = plan.command.script
     if script is None or _ARCHIVE in script[-_MOST_ARCHIVE_END:]:
+        return False
+    if not plan.command.preload and visible.on_python_path(plan):
         return False
     return plan.host.cgroups.has("memory") and not any(isinstance(step, steps.ApparmorOnExec) for step in plan.steps)

@@ -30,18 +30,26 @@ def sources(plan: Plan) -> tuple[Source, ...]:
     command = execute(plan)
     programs = {os.fsdecode(candidate) for candidate in command.candidates}
     hosts = {*(os.path.realpath(host_path(plan, program)) for program in programs), *_caller()}
-    folders = os.fsdecode(dict(command.environment).get(b"PYTHONPATH", b"")).split(":")
     modules = {name.partition(".")[0] for name in plan.command.preload}
+    on_path = on_python_path(plan)
 
     def is_needed(source: Source) -> bool:
         at = source.destination
         if os.path.basename(at).partition(".")[0] in modules or any(_lies_in(path, source.path) for path in hosts):
             return True
-        return any(_lies_in(path, at) for path in programs) or any(
-            _lies_in(folder, at) or _lies_in(at, folder) for folder in folders if folder
-        )
+        return any(_lies_in(path, at) for path in programs) or source in on_path
 
     return tuple(source for source in plan.command.sources if is_needed(source))
+
+
+def on_python_path(plan: Plan) -> list[Source]:
+    """Return what the plan shows in or around a folder of PYTHONPATH, from where an interpreter imports when it starts."""
+    folders = os.fsdecode(dict(execute(plan).environment).get(b"PYTHONPATH", b"")).split(":")
+
+    def is_on_path(at: str) -> bool:
+        return any(_lies_in(folder, at) or _lies_in(at, folder) for folder in folders if folder)
+
+    return [source for source in plan.command.sources if is_on_path(source.destination)]
 
 
 def execute(plan: Plan) -> Execute:

@@ -223,6 +223,31 @@ def test_no_run_sees_the_words_of_another_in_memory(tmp_path, first):
 
 # What is denied, and limits
 
+LEAVE_MODULES = """
+import os, signal, sys
+os.mkdir('out')
+left = "import posix; posix.close(posix.open(f'/work/out/read-by-{posix.getpid()}', posix.O_CREAT))\\n"
+for name in (*sorted(sys.stdlib_module_names), 'of_its_own'):
+    with open(f'{name}.py', 'w') as file:
+        file.write(left)
+"""
+ENDS = {"returns": (0, ""), "raises": (1, "raise ValueError"), "is killed": (-9, "os.kill(os.getpid(), signal.SIGKILL)")}
+
+
+@pytest.mark.parametrize(("status", "last"), ENDS.values(), ids=ENDS)
+def test_init_imports_nothing_that_a_script_has_left(launcher, tmp_path, status, last):
+    """os.wait4(3) looks for a module when it first tells of an ended child, and init has no filter."""
+    get = [f"out:{tmp_path}/out"]
+    control = launcher.python(f"{LEAVE_MODULES}import of_its_own\n{last}\n", interpreter=PYTHON, get=get)
+    assert (control.returncode, os.listdir(tmp_path / "out")) == (status, ["read-by-2"]), (
+        "a module that is left can be imported"
+    )
+    (tmp_path / "out" / "read-by-2").unlink()
+    (tmp_path / "out").rmdir()
+    done = launcher.python(f"{LEAVE_MODULES}{last}\n", interpreter=PYTHON, get=get)
+    assert (done.returncode, os.listdir(tmp_path / "out")) == (status, [])
+
+
 FORK_BOMB = """
 import os, time
 count = 0
@@ -343,6 +368,22 @@ def test_a_preloaded_module_is_there_and_not_imported_again(launcher, module):
     control = launcher.python(source, ro=[shown], interpreter=PYTHON, text=True).stdout.splitlines()
     assert control[0] == "False"
     assert control[1] != outputs[0][1]
+
+
+def test_what_lies_on_pythonpath_is_imported_in_the_jail(launcher, tmp_path):
+    """As by `python3 script.py`; where something is to be preloaded, its folders are trusted too."""
+    look = "open('/proc/self/status').read().split('Seccomp:')[1].split()[0] if os.path.exists('/proc/self') else 'none'"
+    (tmp_path / "sitecustomize.py").write_text(f"import builtins, os\nbuiltins.filter_mode = {look}\n")
+    shown = {"env": {"PYTHONPATH": "/work/lib"}, "ro": [f"{tmp_path}:/work/lib"], "interpreter": PYTHON, "text": True}
+    control = launcher.python("print(filter_mode)\n", preload=["json"], **shown)
+    assert control.stdout == "none\n", "what is imported outside a run has no filter"
+    assert launcher.python("print(filter_mode)\n", **shown).stdout == "2\n"
+
+
+def test_an_interpreter_that_does_not_look_beside_the_script(launcher):
+    source = "import sys\nprint('/work' in sys.path, '' in sys.path)\n"
+    found = [launcher.python(source, env=env, text=True, check=True).stdout for env in ({}, {"PYTHONSAFEPATH": "1"})]
+    assert found == ["True False\n", "False False\n"]
 
 
 def test_a_module_that_has_changed_is_imported_anew(launcher, module, tmp_path):

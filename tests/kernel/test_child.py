@@ -118,6 +118,39 @@ def test_the_loaded_modules_of_the_child():
     assert all(name == "jailpy" or name.startswith(allowed) for name in done.stdout.split()), done.stdout
 
 
+def test_nothing_is_imported_between_fork_and_execve():
+    """Neither by init nor by the payload: it would be what the jail's files say, and there is no filter yet."""
+    script = """
+import importlib, os, socket
+from jailpy import child
+from jailpy.child.state import Child
+def try_import(who):
+    try:
+        importlib.import_module("this")
+    except ModuleNotFoundError:
+        print(who, "cannot", flush=True)
+    else:
+        print(who, "imported it", flush=True)
+def enter(state, program):
+    program.init = [(0, try_import, ("init",), None)]
+    program.payload = [(0, try_import, ("the payload",), None), (0, os._exit, (0,), None)]
+    state.launchers_end = os.dup(0)
+    state.reap = lambda *_: (os.wait4(-1, 0), try_import("init at the end"))
+    child.enter(state, program)
+channel, other = socket.socketpair()
+if os.fork() == 0:
+    enter(Child(channel.fileno(), -1, (-1, -1, -1), {}, []), child.Program([], None))
+os.wait()
+try_import("the launcher")
+"""
+    run = subprocess.run(
+        [sys.executable, "-P", "-c", script], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": ROOT}
+    )
+    assert run.stdout.splitlines()[-1] == "the launcher imported it"
+    cannot = ["init cannot", "the payload cannot", "init at the end cannot"]
+    assert [line for line in run.stdout.splitlines() if line.startswith(("init", "the payload"))] == cannot
+
+
 def test_the_resource_limits_inside(jailpy):
     script = (
         "import resource as r\nprint([r.getrlimit(n) for n in (r.RLIMIT_CORE,r.RLIMIT_NOFILE,r.RLIMIT_MEMLOCK,r.RLIMIT_NICE)])"
