@@ -10,7 +10,6 @@ import os
 import resource  # noqa: F401 - os.wait4() looks for it, and init imports nothing
 
 from jailpy.child import wire
-from jailpy.kernel import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,12 +29,11 @@ def reap(child: Child, payload: int) -> None:
 
     Children are looked for after any signal: a flood of lower numbers would keep SIGCHLD waiting.
     """
-    status = hide(child)
     while True:
         info = _signal.sigwaitinfo(SIGNALS)
         if info.si_signo != _signal.SIGCHLD and is_from_outside(info):
             forward(payload, info.si_signo, child.terminal)
-        if reap_children(status, payload, child.terminal):
+        if reap_children(child.status, payload, child.terminal):
             return
 
 
@@ -49,14 +47,6 @@ def is_from_outside(info: _signal.struct_siginfo) -> bool:
     if info.si_code == _SI_KERNEL:
         return info.si_pid == 0 and info.si_signo in _OF_A_TERMINAL
     return info.si_pid == 0 and info.si_code >= 0 and info.si_uid != 0
-
-
-def hide(child: Child) -> int:
-    """Hold nothing but the status pipe, say so, and return it."""
-    os.close(child.channel)
-    files.close_all_but((child.status,))
-    os.write(child.status, wire.status(wire.HIDDEN, 0, 0, 0, 0))
-    return child.status
 
 
 def reap_children(status: int, payload: int, terminal: bool) -> bool:

@@ -75,19 +75,18 @@ def restrict_in_place(step: steps.RestrictInPlace, child: Child) -> None:
 
 def reap(child: Child, payload: int) -> None:
     """Wait for signals until the payload has ended or END comes; then kill what is left. See init.reap."""
-    status = init.hide(child)
     while True:
         info = _signal.sigwaitinfo(init.SIGNALS)
         if info.si_signo == END:
             break
         if info.si_signo != _signal.SIGCHLD:
             init.forward(payload, info.si_signo, False)
-        if init.reap_children(status, payload, False):
+        if init.reap_children(child.status, payload, False):
             break
     end(payload, child.owner)
     while True:
         try:
-            init.reap_children(status, payload, False)
+            init.reap_children(child.status, payload, False)
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
         except ChildProcessError:
             return

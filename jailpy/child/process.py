@@ -65,9 +65,12 @@ def new_cgroup_namespace(step: steps.NewCgroupNamespace, child: Child) -> None:
 
 
 def hide_init(step: steps.HideInit, child: Child) -> None:
-    """Apply HideInit."""
+    """Apply HideInit, and say so by the one descriptor that is left."""
     process.prctl(process.PR_SET_DUMPABLE, 0)
     python(process.wipe, *child.wipe)
+    files.close(child.channel)
+    files.close_all_but((child.status,))
+    files.write_to(child.status, wire.status(wire.HIDDEN, 0, 0, 0, 0))
 
 
 def drop_capabilities(step: steps.DropCapabilities, child: Child) -> None:

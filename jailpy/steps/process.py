@@ -110,14 +110,14 @@ class NewCgroupNamespace(Step):
 
 
 class HideInit(Step):
-    """prctl(PR_SET_DUMPABLE, 0) and an emptied environment: the payload learns nothing from /proc/1."""
+    """prctl(PR_SET_DUMPABLE, 0), an emptied environment, no descriptors: the payload learns nothing from /proc/1."""
 
     layer: ClassVar[str] = "pid"
     side: ClassVar[str] = "init-after-fork"
     phase: ClassVar[str] = "init"
 
     def describe(self) -> str:
-        return "make init unreadable and wipe its environment"
+        return "make init unreadable, wipe its environment, close its descriptors"
 
 
 class DropCapabilities(Step):

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from jailpy import child, kernel
+from jailpy.child import wire
 from jailpy.child.recorder import Recorder, recorded
 from jailpy.child.state import Child
 from jailpy.kernel import files
@@ -54,11 +55,12 @@ def test_the_payload_starts_with_what_init_had_when_it_forked(state):
         (3, process.LoadFilter(b"", 1, True)),
     ]
     program = recorded(steps, state, {0, 1, 2, *range(4, 12)})
-    dup, close, seccomp = (kernel.NUMBERS[name] for name in ("dup3", "close", "seccomp"))
+    dup, close, seccomp, prctl, write = (kernel.NUMBERS[name] for name in ("dup3", "close", "seccomp", "prctl", "write"))
     assert noted(program.payload)[:3] == [(dup, 0), (dup, 1), (dup, 2)]
     assert (seccomp, 3) in noted(program.payload), "the range that SetStdio closes is free again"
     assert noted(program.payload)[-1] == (close, 0)
-    assert noted(program.afterwards) == [(kernel.NUMBERS["prctl"], 0), ("wipe", None)]
+    kept, said = (files.CLOSE_RANGE, 0), (write, wire.STATUS_SIZE)
+    assert noted(program.afterwards) == [(prctl, 0), ("wipe", None), (close, 0), kept, kept, said]
 
 
 def test_nothing_is_done_while_it_is_noted(state, tmp_path):
