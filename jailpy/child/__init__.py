@@ -59,6 +59,7 @@ def enter(child: Child, program: Program) -> None:
             is_script = True
             return
         apply(program.afterwards, at)
+        os.write(child.status, wire.HIDDEN_RECORD)
         child.reap(child, payload)
         os._exit(0)
     except OSError as error:

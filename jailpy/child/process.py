@@ -65,12 +65,20 @@ def new_cgroup_namespace(step: steps.NewCgroupNamespace, child: Child) -> None:
 
 
 def hide_init(step: steps.HideInit, child: Child) -> None:
-    """Apply HideInit, and say so by the one descriptor that is left."""
+    """Apply HideInit."""
     process.prctl(process.PR_SET_DUMPABLE, 0)
     python(process.wipe, *child.wipe)
+
+
+def filter_init(step: steps.FilterInit, child: Child) -> None:
+    """Apply FilterInit."""
+    seccomp.load_filter(step.program, False)
+
+
+def close_of_init(step: steps.CloseOfInit, child: Child) -> None:
+    """Apply CloseOfInit."""
     files.close(child.channel)
     files.close_all_but((child.status,))
-    files.write_to(child.status, wire.status(wire.HIDDEN, 0, 0, 0, 0))
 
 
 def drop_capabilities(step: steps.DropCapabilities, child: Child) -> None:
@@ -231,6 +239,8 @@ APPLY: dict[type[Step], Callable[[Any, Child], None]] = {
     cgroups.JoinGroups: join_cgroup,
     steps.NewCgroupNamespace: new_cgroup_namespace,
     steps.HideInit: hide_init,
+    steps.FilterInit: filter_init,
+    steps.CloseOfInit: close_of_init,
     steps.DropCapabilities: drop_capabilities,
     steps.NoNewPrivs: no_new_privs,
     steps.OpenTerminal: open_terminal,

@@ -40,6 +40,9 @@ def status(kind: bytes, wait_status: int, user_us: int, system_us: int, max_rss:
     return (kind + b"".join(value.to_bytes(8, "little") for value in values)).ljust(STATUS_SIZE, b"\0")
 
 
+HIDDEN_RECORD = status(HIDDEN, 0, 0, 0, 0)
+
+
 def unpack_status(record: bytes) -> tuple[bytes, int, int, int, int]:
     """Unpack `status`."""
     values = tuple(int.from_bytes(record[at : at + 8], "little") for at in (1, 9, 17, 25))

@@ -28,16 +28,17 @@ ARCH = os.uname().machine
 _NAMES = (
     "read", "write", "close", "openat", "mkdirat", "mknodat", "symlinkat", "fchmodat", "chdir", "fchdir", "chroot", "mount",
     "umount2", "pivot_root", "dup3", "fcntl", "prctl", "capget", "capset", "unshare", "sethostname", "rt_sigaction",
-    "rt_sigprocmask", "prlimit64", "sendmsg", "seccomp", "getdents64", "kcmp",
+    "rt_sigprocmask", "prlimit64", "sendmsg", "seccomp", "getdents64", "kcmp", "rt_sigtimedwait", "wait4", "kill", "exit_group",
+    "brk", "mmap", "munmap", "mremap", "madvise", "mprotect", "futex", "restart_syscall",
 )  # fmt: skip
 _BY_ARCH = {
     "x86_64": (
         0, 1, 3, 257, 258, 259, 266, 268, 80, 81, 161, 165, 166, 155, 292, 72, 157, 125, 126, 272, 170, 13, 14, 302, 46, 317,
-        217, 312,
+        217, 312, 128, 61, 62, 231, 12, 9, 11, 25, 28, 10, 202, 219,
     ),
     "aarch64": (
         63, 64, 57, 56, 34, 33, 36, 53, 49, 50, 51, 40, 39, 41, 24, 25, 167, 90, 91, 97, 161, 134, 135, 261, 211, 277, 61,
-        272,
+        272, 137, 260, 129, 94, 214, 222, 215, 216, 233, 226, 98, 128,
     ),
 }  # fmt: skip
 NUMBERS = dict(zip(_NAMES, _BY_ARCH.get(ARCH, ()), strict=False))

@@ -19,7 +19,7 @@ def plan_pid(context: Context) -> Planned:
     ]
     flags = sum(flag for _, flag in pairs)
     clone = process.CloneNamespaces(names=tuple(name for name, _ in pairs), flags=flags)
-    steps = (clone, process.DieWithLauncher(), process.HideInit())
+    steps = (clone, process.DieWithLauncher(), process.HideInit(), process.CloseOfInit())
     return Planned("pid", "enforced", "pid namespace; an unreadable init that dies with the launcher", steps)
 
 

@@ -99,7 +99,7 @@ def _base(context: Context) -> tuple[str, str]:
 
 def plan_pid(context: Context) -> Planned:
     """Plan an init that is forked, and what makes it kill."""
-    steps = (plain.ForkInit(), plain.GatherOrphans(), process.HideInit(), plain.DieWithInit())
+    steps = (plain.ForkInit(), plain.GatherOrphans(), process.HideInit(), process.CloseOfInit(), plain.DieWithInit())
     return _planned(context, "pid", steps, (_SURVIVORS,))
 
 

@@ -19,6 +19,13 @@ def _unmeasured(context: Context) -> tuple[str, ...]:
     return ("memfd_create",) if by_hand and "memfd_create" not in context.profile.seccomp.allow else ()
 
 
+def _of_init(context: Context) -> tuple[process.FilterInit, ...]:
+    """Plan the filter of an init that only waits. Without a pid namespace it has to hunt what outlives the payload."""
+    if context.tier in _NARROWED:
+        return ()
+    return (process.FilterInit(seccomp_filter.init_program(context.host.machine), len(seccomp_filter.INIT_NEEDS) + 1),)
+
+
 def plan(context: Context) -> Planned:
     """Plan the filter. Raises ProfileError for names that do not exist, HostError where libseccomp is missing."""
     if not context.wants(NAME):
@@ -34,11 +41,9 @@ def plan(context: Context) -> Planned:
         rw=context.command.keeps_files or any(source.mode == "rw" for source in context.command.sources),
         narrow=_NARROWED.get(context.tier, ()),
     )
-    step = process.LoadFilter(program=compiled.program, rules=compiled.rules, listener=compiled.listener)
+    steps = (*_of_init(context), process.LoadFilter(program=compiled.program, rules=compiled.rules, listener=compiled.listener))
     notes = (compiled.note,) if compiled.note else ()
     if wanted.violation == "record":
         notes = (_OBSERVING, *notes)
-        return Planned(
-            NAME, "degraded", "records the calls that strict would deny, and lets them through", (step,), notes=notes
-        )
-    return Planned(NAME, "enforced", f"libseccomp filter, {compiled.rules} rules", (step,), notes=notes)
+        return Planned(NAME, "degraded", "records the calls that strict would deny, and lets them through", steps, notes=notes)
+    return Planned(NAME, "enforced", f"libseccomp filter, {compiled.rules} rules", steps, notes=notes)

@@ -19,7 +19,7 @@ from errno import ENOSYS
 from jailpy import cache
 from jailpy.errors import HostError, ProfileError
 from jailpy.frozen import Frozen
-from jailpy.kernel import seccomp
+from jailpy.kernel import NUMBERS, files, seccomp
 from jailpy.layers import syscall_table
 
 TYPE_CHECKING = False
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
     from jailpy.layers.syscall_table import Alternatives, Rule, Table
 
+INIT_NEEDS = (  # beside close_range(2), which has the same number everywhere
+    "close", "rt_sigtimedwait", "wait4", "kill", "write", "exit_group",
+    "brk", "mmap", "munmap", "mremap", "madvise", "mprotect", "futex", "restart_syscall",
+)  # fmt: skip
 LAUNCH_NEEDS = ("read", "write", "close", "sendmsg", "execve", "exit_group", "mmap", "munmap", "brk")
 _X32 = 0x40000000
 _NOTIFY_API = 5
@@ -259,6 +263,19 @@ def _guard(policy: Policy) -> bytes:
     for low, high in policy.unknown:
         code += [(at_least, 0, 2, low), (above, 1, 0, high), enosys]
     return b"".join(_instruction(*parts) for parts in code)
+
+
+def init_program(arch: str) -> bytes:
+    """Return the program that leaves init what it needs once the payload is there, and kills it for anything else.
+
+    It is the same for every profile, so it is written here: libseccomp takes longer to load than a launch takes.
+    """
+    load, equal, answer = 0x20, 0x15, 0x06
+    kill, allow = (answer, 0, 0, seccomp.RET_KILL_PROCESS), (answer, 0, 0, seccomp.RET_ALLOW)
+    numbers = [files.CLOSE_RANGE, *(NUMBERS[name] for name in INIT_NEEDS)]
+    code = [(load, 0, 0, 4), (equal, 1, 0, seccomp.AUDIT_ARCH[arch]), kill, (load, 0, 0, 0)]
+    code += [(equal, len(numbers) - at, 0, number) for at, number in enumerate(numbers)]
+    return b"".join(_instruction(*parts) for parts in (*code, kill, allow))
 
 
 def _instruction(code: int, true: int, false: int, value: int) -> bytes:

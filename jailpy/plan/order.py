@@ -28,6 +28,7 @@ ORDER: tuple[tuple[str, str], ...] = (
     ("capabilities", "nothing after this needs any"),
     ("no-new-privs", "Landlock and seccomp demand it of a process without capabilities"),
     ("init", "init is hidden once the payload is forked, before it runs"),
+    ("init-closed", "until here init can say what failed"),
     ("session", "the payload's own process from here on"),
     ("own-uid", "root keeps its rights until the payload has its own process, and no longer"),
     ("stdio", "what the caller left open is closed before it counts against the open-files limit"),

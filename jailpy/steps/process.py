@@ -110,14 +110,38 @@ class NewCgroupNamespace(Step):
 
 
 class HideInit(Step):
-    """prctl(PR_SET_DUMPABLE, 0), an emptied environment, no descriptors: the payload learns nothing from /proc/1."""
+    """prctl(PR_SET_DUMPABLE, 0) and an emptied environment: the payload learns nothing from /proc/1."""
 
     layer: ClassVar[str] = "pid"
     side: ClassVar[str] = "init-after-fork"
     phase: ClassVar[str] = "init"
 
     def describe(self) -> str:
-        return "make init unreadable, wipe its environment, close its descriptors"
+        return "make init unreadable and wipe its environment"
+
+
+class FilterInit(Step):
+    """Load init's own system-call filter: what it reads and executes from then on nobody needs to guard."""
+
+    layer: ClassVar[str] = "seccomp"
+    side: ClassVar[str] = "init-after-fork"
+    phase: ClassVar[str] = "init"
+    program: bytes
+    calls: int
+
+    def describe(self) -> str:
+        return f"leave init {self.calls} system calls: to wait, to reap, to pass signals on, to report and to end"
+
+
+class CloseOfInit(Step):
+    """Close every descriptor of init but that of the status pipe. The channel goes too: from here on init tells no failure."""
+
+    layer: ClassVar[str] = "pid"
+    side: ClassVar[str] = "init-after-fork"
+    phase: ClassVar[str] = "init-closed"
+
+    def describe(self) -> str:
+        return "close init's descriptors, all but the status pipe"
 
 
 class DropCapabilities(Step):

@@ -1,6 +1,6 @@
 """Runs in a process of its own with one thread: launches jails with a fault built in, and prints what came of each.
 
-    python -P tests/kernel/faulty.py steps|bugs|sabotage|readback|repeat [ARGUMENT...]
+    python -P tests/kernel/faulty.py steps|bugs|sabotage|readback|repeat|strays [ARGUMENT...]
 
 One JSON line for each launch.
 """
@@ -12,11 +12,14 @@ import gc
 import json
 import os
 import resource
+import socket
 import sys
 
 from jailpy import api, child
+from jailpy.child import init
 from jailpy.errors import JailPyError
 from jailpy.kernel import landlock as kernel_landlock
+from jailpy.kernel import process as kernel_process
 from jailpy.launcher import cgroups, clone, scope, sources
 from jailpy.profile.overrides import parse_set
 from jailpy.steps import cgroups as cgroup_steps
@@ -242,6 +245,28 @@ def readback():
     say(file="", **launch(plan))
 
 
+STRAYS = {
+    "nothing": lambda: None,
+    "opens a file": lambda: os.open("/", os.O_RDONLY),
+    "forks": os.fork,
+    "makes a socket": socket.socketpair,
+    "is readable again": lambda: kernel_process.prctl(kernel_process.PR_SET_DUMPABLE, 1),
+}
+
+
+def strays():
+    """Let init do what it never does, with its filter and without."""
+    plan = request()
+    reap = init.reap
+    for name, act in STRAYS.items():
+        for is_filtered in (True, False):
+            with Patches() as patches:
+                patches.set(init, "reap", lambda state, payload, act=act: (act(), reap(state, payload)))
+                if not is_filtered:
+                    without(process.FilterInit)(patches)
+                say(name=name, filtered=is_filtered, **launch(plan))
+
+
 def repeat(times):
     plan = request()
     for number in range(times):
@@ -265,5 +290,6 @@ if __name__ == "__main__":
         "bugs": lambda: every_step(more[0], bug=True),
         "sabotage": sabotage,
         "readback": readback,
+        "strays": strays,
         "repeat": lambda: repeat(int(more[0])),
     }[what]()

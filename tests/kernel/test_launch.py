@@ -96,8 +96,23 @@ def test_a_layer_that_does_not_hold_is_noticed():
             continue  # the one id of the map is the caller's own: there is nothing to become
         assert fault.get("error") == "LaunchError", fault
         assert fault["out"] == ""
-        expected = {"no-new-privs": {"landlock"}, "user": {"user", "mount"}}.get(layer, {layer})  # the kernel refuses the next
+        expected = {"no-new-privs": {"landlock", "seccomp"}, "user": {"user", "mount"}}.get(
+            layer, {layer}
+        )  # the kernel refuses the next
         assert fault["layer"] in expected, fault
+
+
+def test_an_init_that_does_what_it_never_does_is_killed():
+    """The controls: an init that does nothing more, and one without its filter."""
+    found = {(fault["name"], fault["filtered"]): fault for fault in drive("strays")}
+    for (name, filtered), fault in found.items():
+        untouched(fault)
+        if filtered and name != "nothing":
+            assert (fault["error"], fault["message"], fault["out"]) == ("LaunchError", "init died while setting up", ""), fault
+        else:
+            assert "error" not in fault
+    assert len(found) == 10
+    runs(found["nothing", True])
 
 
 def test_a_limit_that_does_not_read_back_stops_the_launch():

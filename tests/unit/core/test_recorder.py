@@ -6,7 +6,6 @@ import os
 import pytest
 
 from jailpy import child, kernel
-from jailpy.child import wire
 from jailpy.child.recorder import Recorder, recorded
 from jailpy.child.state import Child
 from jailpy.kernel import files
@@ -52,15 +51,16 @@ def test_the_payload_starts_with_what_init_had_when_it_forked(state):
         (0, mounts.TakeFolder(1, "a", 0)),
         (1, process.SetStdio()),
         (2, process.HideInit()),
+        (2, process.CloseOfInit()),
         (3, process.LoadFilter(b"", 1, True)),
     ]
     program = recorded(steps, state, {0, 1, 2, *range(4, 12)})
-    dup, close, seccomp, prctl, write = (kernel.NUMBERS[name] for name in ("dup3", "close", "seccomp", "prctl", "write"))
+    dup, close, seccomp, prctl = (kernel.NUMBERS[name] for name in ("dup3", "close", "seccomp", "prctl"))
     assert noted(program.payload)[:3] == [(dup, 0), (dup, 1), (dup, 2)]
     assert (seccomp, 3) in noted(program.payload), "the range that SetStdio closes is free again"
     assert noted(program.payload)[-1] == (close, 0)
-    kept, said = (files.CLOSE_RANGE, 0), (write, wire.STATUS_SIZE)
-    assert noted(program.afterwards) == [(prctl, 0), ("wipe", None), (close, 0), kept, kept, said]
+    closed = (files.CLOSE_RANGE, 0)
+    assert noted(program.afterwards) == [(prctl, 0), ("wipe", None), (close, 0), closed, closed]
 
 
 def test_nothing_is_done_while_it_is_noted(state, tmp_path):

@@ -9,7 +9,9 @@ import sys
 
 import pytest
 
+from jailpy import kernel
 from jailpy.errors import HostError, ProfileError
+from jailpy.kernel import files
 from jailpy.layers import seccomp_filter, syscall_table
 from tests.unit.seccomp import bpf
 
@@ -47,6 +49,26 @@ def matching(tests, filler=0):
     for argument, mask, value in tests:
         args[argument] = (filler & ~mask | value) & 0xFFFFFFFFFFFFFFFF
     return args
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_the_numbers_of_calls_that_are_made_here(arch):
+    table = syscall_table.load()
+    assert dict(zip(kernel._NAMES, kernel._BY_ARCH[arch], strict=True)) == {
+        name: table.number(name, arch) for name in kernel._NAMES
+    }
+    assert table.number("close_range", arch) == files.CLOSE_RANGE
+
+
+def test_init_is_left_what_it_needs_and_killed_for_all_else():
+    own, (foreign,) = kernel.ARCH, {*ARCHITECTURES} - {kernel.ARCH}
+    program = bpf.decode(seccomp_filter.init_program(own))
+    needs = {kernel.NUMBERS[name] for name in seccomp_filter.INIT_NEEDS} | {files.CLOSE_RANGE}
+    numbers = [*range(1024), 0xFFFFFFFF, *(number | 0x40000000 for number in needs)]
+    assert {number for number in numbers if bpf.run(program, own, number) == bpf.ALLOW} == needs
+    assert {bpf.run(program, own, number) for number in numbers if number not in needs} == {bpf.KILL}
+    assert {bpf.run(program, foreign, number) for number in numbers} == {bpf.KILL}
+    assert all(bpf.in_bitmap(program, own, number) for number in needs)
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
