@@ -16,7 +16,6 @@ import socket
 import sys
 
 from jailpy import api, child
-from jailpy.child import init
 from jailpy.errors import JailPyError
 from jailpy.kernel import landlock as kernel_landlock
 from jailpy.kernel import process as kernel_process
@@ -248,20 +247,28 @@ def readback():
 STRAYS = {
     "nothing": lambda: None,
     "opens a file": lambda: os.open("/", os.O_RDONLY),
-    "forks": os.fork,
+    "forks": lambda: os.fork() or os._exit(0),
     "makes a socket": socket.socketpair,
     "is readable again": lambda: kernel_process.prctl(kernel_process.PR_SET_DUMPABLE, 1),
 }
 
 
+def _and_then(apply, act):
+    def applied(step, state):
+        apply(step, state)
+        act()
+
+    return applied
+
+
 def strays():
     """Let init do what it never does, with its filter and without."""
     plan = request()
-    reap = init.reap
+    last = process.CloseOfInit
     for name, act in STRAYS.items():
         for is_filtered in (True, False):
             with Patches() as patches:
-                patches.set(init, "reap", lambda state, payload, act=act: (act(), reap(state, payload)))
+                child.APPLY[last] = _and_then(ORIGINAL[last], act)
                 if not is_filtered:
                     without(process.FilterInit)(patches)
                 say(name=name, filtered=is_filtered, **launch(plan))

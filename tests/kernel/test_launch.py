@@ -108,7 +108,7 @@ def test_an_init_that_does_what_it_never_does_is_killed():
     for (name, filtered), fault in found.items():
         untouched(fault)
         if filtered and name != "nothing":
-            assert (fault["error"], fault["out"]) == ("LaunchError", ""), "init died, before the launcher's look or during it"
+            assert (fault["error"], fault["message"], fault["out"]) == ("LaunchError", "init died while setting up", ""), fault
         else:
             assert "error" not in fault
     assert len(found) == 10
