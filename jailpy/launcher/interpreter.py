@@ -302,8 +302,9 @@ def of(plan: Plan, key: bytes, caller: int) -> template.Template | None:
     """Return the interpreter for a plan, started at its first run; None for a plan whose script is to be executed.
 
     `key` is that of the plan's template. A plan without one is executed, one with an AppArmor profile, which execve enters, one
-    without a cgroup for memory (a look at processes would count the template's pages for each of them), an archive, and one
-    that shows what lies on PYTHONPATH where nobody has said, by `preload`, that modules are trusted.
+    without a cgroup for memory (a look at processes would count the template's pages for each of them), and an archive. So is
+    one whose interpreter would be what its payloads can write, and one that shows what lies on PATH or PYTHONPATH where
+    nobody has said, by `preload`, that this is trusted: a template has no filter.
     """
     if not key or not _runs_script(plan):
         return None
@@ -324,6 +325,6 @@ def _runs_script(plan: Plan) -> bool:
     script = plan.command.script
     if script is None or _ARCHIVE in script[-_MOST_ARCHIVE_END:]:
         return False
-    if not plan.command.preload and visible.on_python_path(plan):
+    if visible.may_change(plan) or (not plan.command.preload and (visible.on_python_path(plan) or visible.on_path(plan))):
         return False
     return plan.host.cgroups.has("memory") and not any(isinstance(step, steps.ApparmorOnExec) for step in plan.steps)

@@ -52,6 +52,27 @@ def on_python_path(plan: Plan) -> list[Source]:
     return [source for source in plan.command.sources if is_on_path(source.destination)]
 
 
+def on_path(plan: Plan) -> list[Source]:
+    """Return what the plan shows around a place where PATH has an interpreter looked for by its name.
+
+    Not the Python that runs this program: the preset caller-python puts it there.
+    """
+    command, own = execute(plan), [*_caller()]
+    if b"/" in command.argv[0]:
+        return []
+    places = [os.fsdecode(candidate) for candidate in command.candidates]
+    shown = [source for source in plan.command.sources if any(_lies_in(place, source.destination) for place in places)]
+    return [source for source in shown if not any(_lies_in(source.path, prefix) for prefix in own)]
+
+
+def may_change(plan: Plan) -> bool:
+    """Say whether a run may write to the files that its interpreter is made of, where it sees them or by another path."""
+    system = [step.path for step in plan.steps if isinstance(step, mounts.ShowSystem)]
+    seen = [*system, *(source.path for source in sources(plan))]
+    writable = [source.path for source in plan.command.sources if source.mode == "rw"]
+    return any(_lies_in(one, other) or _lies_in(other, one) for one in seen for other in writable)
+
+
 def execute(plan: Plan) -> Execute:
     """Return the last step."""
     return next(step for step in reversed(plan.steps) if isinstance(step, Execute))

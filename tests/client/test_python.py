@@ -380,6 +380,48 @@ def test_what_lies_on_pythonpath_is_imported_in_the_jail(launcher, tmp_path):
     assert launcher.python("print(filter_mode)\n", **shown).stdout == "2\n"
 
 
+HOW_IT_IS_SHOWN = {
+    "as such": ("rw={0}:/work/lib", "/work/lib"),
+    "by another path": ("ro={0}:/work/lib", "rw={0}:/work/again", "/work/again"),
+    "with what is around": ("ro={0}:/work/lib", "rw={1}:/work/around", "/work/around/lib"),
+    "in part": ("ro={1}:/work/up", "rw={0}:/work/lib", "/work/lib"),
+}
+
+
+@pytest.mark.parametrize("how", HOW_IT_IS_SHOWN)
+def test_what_a_run_can_write_is_imported_in_the_jail(launcher, tmp_path, how):
+    """Else the next run's interpreter imports, before there is a filter, what this one has left."""
+    *shown, writable = HOW_IT_IS_SHOWN[how]
+    (tmp_path / "lib").mkdir()
+    os.chmod(tmp_path / "lib", 0o777)
+    options = {"interpreter": PYTHON, "preload": ["json"], "text": True, "env": {"PYTHONPATH": "/work/lib:/work/up/lib"}}
+    for entry in shown:
+        mode, _, words = entry.partition("=")
+        options.setdefault(mode, []).append(words.format(tmp_path / "lib", tmp_path))
+    look = "open('/proc/self/status').read().split('Seccomp:')[1].split()[0] if os.path.exists('/proc/self') else 'none'"
+    left = f"import builtins, os\nbuiltins.filter_mode = {look}\n"
+    source = f"import builtins\nprint(getattr(builtins, 'filter_mode', ''))\nopen('{writable}/sitecustomize.py', 'w').write({left!r})\n"
+    assert [launcher.python(source, **options).stdout for _ in range(3)] == ["\n", "2\n", "2\n"]
+    control = {**options, "rw": [], "ro": [f"{tmp_path}/lib:/work/lib"]}
+    assert launcher.python("import builtins\nprint(builtins.filter_mode)\n", **control).stdout == "none\n"
+
+
+def test_an_interpreter_that_path_finds_in_a_shown_folder_is_executed_in_the_jail(launcher, tmp_path):
+    look = "import os; print(os.path.exists('/proc/self'))"
+    (tmp_path / "python3").write_text(f'#!/bin/sh\n{PYTHON} -c "{look}" >&2\n')
+    os.chmod(tmp_path / "python3", 0o755)
+    shown = {"env": {"PATH": "/work/bin:/usr/bin"}, "ro": [f"{tmp_path}:/work/bin"], "text": True}
+    with pytest.raises(jailpy.UsageError, match="False"):  # the control: nobody can call what it executes then a jail's
+        launcher.python("print(1)\n", interpreter="/work/bin/python3", **shown)
+    done = launcher.python("print(1)\n", interpreter="python3", **shown)
+    assert (done.stdout, done.stderr) == ("", "True\n")
+
+
+def test_the_callers_own_python_by_its_name_is_warm(launcher):
+    done = launcher.python("print(1)\n", interpreter="python3", runtime=["caller-python"], check=True)
+    assert (done.stdout, done.usage["sources"]["memory_peak_bytes"].endswith("without the template's pages")) == (b"1\n", True)
+
+
 def test_an_interpreter_that_does_not_look_beside_the_script(launcher):
     source = "import sys\nprint('/work' in sys.path, '' in sys.path)\n"
     found = [launcher.python(source, env=env, text=True, check=True).stdout for env in ({}, {"PYTHONSAFEPATH": "1"})]
