@@ -39,7 +39,10 @@ class RefusedError(Exception):
 
 
 class _Looks:
-    """What there is of tasks, children and descriptors: a module may leave none, for none would be in a run."""
+    """What there is of tasks, children and descriptors: a module may leave none, for none would be in a run.
+
+    Nor memory that is shared over fork(2): runs would read and write it, one after the other, and the interpreter with them.
+    """
 
     def __init__(self, tasks: int, descriptors: int) -> None:
         self._tasks, self._descriptors = tasks, descriptors
@@ -60,6 +63,14 @@ class _Looks:
         added = self._open() - self._before
         if added:
             raise RefusedError(f"{name}: keeps {len(added)} descriptors open, which no run would have")
+        if self._shares():
+            raise RefusedError(f"{name}: holds memory that all runs would share (mmap, multiprocessing)")
+
+    def _shares(self) -> bool:
+        """Say whether a page is mapped writable and shared. See proc_pid_maps(5)."""
+        (task,) = os.listdir(self._tasks)
+        with open(os.open(f"{task}/maps", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._tasks), "rb") as file:
+            return any(line.split(maxsplit=2)[1][1::2] == b"ws" for line in file)
 
 
 def _has_children() -> bool:

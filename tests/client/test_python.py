@@ -463,6 +463,8 @@ REFUSED = {
     "starts a thread": ("import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n", "helper: has started 1 threads"),
     "starts a process": ("import subprocess\nsubprocess.Popen(['sleep', '60'])\n", "helper: has started a process"),
     "keeps a descriptor": ("kept = open('/dev/null')\n", "helper: keeps 1 descriptors open"),
+    "shares memory": ("import mmap\nkept = mmap.mmap(-1, 4096)\n", "helper: holds memory that all runs would share"),
+    "shares a lock": ("import multiprocessing\nlock = multiprocessing.Lock()\n", "helper: holds memory that all runs would share"),
     "closes descriptors": ("import os\nos.closerange(3, 100)\nos.read(0, 1)\nwhile True: pass\n", "helper: closes descriptors that are not its own"),
     "recursion": ("import helper\ndef f():\n    f()\nf()\n", "helper: RecursionError"),
 }  # fmt: skip
@@ -491,6 +493,7 @@ def test_a_missing_module(launcher):
 HARMLESS = {
     "a thread that ends": "import threading\nt = threading.Thread(target=print)\nt.start()\n",
     "a process that ends": "import subprocess\nsubprocess.run(['true'], check=True)\n",
+    "memory of its own": "import mmap\nkept = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)\nmmap.mmap(-1, 4096).close()\n",
     "goes elsewhere": "import os\nos.chdir('/tmp')\nos.umask(0o77)\nimport sys\nsys.path.append('/nowhere')\n",
     "handles signals": "import signal\nfor n in (2, 10, 13, 15):\n    signal.signal(n, lambda *a: None)\nsignal.pthread_sigmask(0, {10, 12})\n",
     "changes variables": "import os\nos.environ['HOME'] = '/x'\nos.environ['LEFT'] = '1'\n",
