@@ -7,6 +7,19 @@ import gc
 import os
 import sys
 
+
+def _leave_current_folder() -> None:
+    """Take what `-m` puts first off the module path: a payload may write there (--rw .), and much is imported once it runs."""
+    try:
+        if not sys.flags.safe_path and sys.path[0] == os.getcwd():
+            del sys.path[0]
+    except FileNotFoundError:  # a folder that is deleted is not there, and holds nothing
+        return
+
+
+if __name__ == "__main__":
+    _leave_current_folder()
+
 if sys.argv[1:2] == ["exec"]:
     gc.disable()  # one run makes little garbage, and a collection copies pages that are shared with the child
 

@@ -9,11 +9,13 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
+import jailpy as package
 from jailpy import __version__
 from jailpy.profile.model import LAYERS
 from jailpy.supervisor.outcome import VERDICTS
@@ -29,6 +31,33 @@ def python3(need_tool):
 
 def sh(script):
     return ["--", "sh", "-c", script]
+
+
+# the module path
+
+
+LEAVE_MODULES = """
+import sys
+for name in sys.stdlib_module_names:
+    with open(f'/work/here/{name}.py', 'w') as file:
+        file.write("import posix\\nposix.write(1, b'planted')\\nposix._exit(77)\\n")
+sys.exit(3)
+"""
+
+
+def test_nothing_is_imported_from_the_current_folder(tmp_path):
+    """A payload that may write there would leave what the launcher imports later, for the report say."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(package.__file__)))
+    options = ["--rw", ".:/work/here", "--report", "r.json"]
+    command = [sys.executable, "-m", "jailpy", "exec", *options, "--", "python3", "-c", LEAVE_MODULES]
+    run = lambda path: subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, text=True, timeout=60
+    )
+    assert (run(root).returncode, "r.json" in os.listdir(tmp_path)) == (3, True)
+    for name in os.listdir(tmp_path):
+        os.unlink(tmp_path / name)
+    control = run(f"{tmp_path}:{root}")
+    assert (control.returncode, control.stdout) == (77, "planted"), "the caller's own words are obeyed"
 
 
 # exit statuses
