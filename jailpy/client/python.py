@@ -58,7 +58,7 @@ class Script:
         if not self.path:
             return self._text
         try:
-            return _read(self.path)
+            return read_file(self.path, LARGEST)
         except OSError as error:
             text = ["for source text, end it with a newline"] if error.errno == errno.ENOENT else []
             raise UsageError(f"script: {self.path}: {error.strerror}", text) from error
@@ -110,13 +110,19 @@ def _texts(what: str, words: Iterable[Path]) -> list[str]:
     return found
 
 
-def _read(path: str) -> bytes:
-    """Read a regular file. Raises OSError."""
-    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(number, "rb") as file:
-        found = os.fstat(number)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "is no file")
-        if found.st_size > LARGEST:
-            raise OSError(errno.EFBIG, f"is over {LARGEST} bytes")
-        return file.read(LARGEST + 1)
+def read_file(path: str, most: int) -> bytes:
+    """Read a regular file of at most so many bytes. Never waits for a FIFO, which who made the file may have put there.
+
+    Raises OSError.
+    """
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        with open(number, "rb", closefd=False) as file:
+            if not stat.S_ISREG(os.fstat(number).st_mode):
+                raise OSError(errno.EINVAL, "is no file")
+            content = file.read(most + 1)
+        if len(content) > most:
+            raise OSError(errno.EFBIG, f"is over {most} bytes")
+        return content
+    finally:
+        os.close(number)

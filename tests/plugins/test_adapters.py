@@ -36,6 +36,8 @@ def test_run_code():
     failed = run_code("raise ValueError('bad')")
     assert (failed.ok, failed.returncode, "ValueError: bad" in failed.stderr) == (False, 1, True)
     assert run_code("while True: pass", cpu="300ms").verdict == "cpu_limit"
+    instead = "import os\nos.mkdir('out.bin')\nopen('out.bin/inner', 'w').close()\nopen('other', 'wb').write(b'made')"
+    assert run_code(instead, get=["out.bin", "other", "nowhere"]).files == {"other": b"made"}
     for name in ("../x", "a/b", "", "a:b"):
         with pytest.raises(jailpy.UsageError, match="without a folder"):
             run_code("", files={name: b""})

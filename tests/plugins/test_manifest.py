@@ -96,6 +96,15 @@ def test_bad_manifests(write, text, said):
     assert said in problem
 
 
+@pytest.mark.timeout(20)
+def test_a_manifest_that_is_no_file(tmp_path):
+    """A plugin's folder is its own: its host must not wait for what never comes."""
+    for name, make, said in (("fifo", os.mkfifo, "is no file"), ("folder", os.mkdir, "Is a directory")):
+        os.mkdir(tmp_path / name)
+        make(tmp_path / name / manifest.FILE)
+        assert problems(str(tmp_path / name)) == [f"{manifest.FILE}: {said}"]
+
+
 def test_a_folder_that_is_missing(write, tmp_path):
     (problem,) = problems(write(RIGHT.replace("\n[asks]", 'packages = "vendor"\n[asks]')))
     assert ":6: packages: there is no folder vendor beside the manifest" in problem

@@ -92,7 +92,7 @@ def run_code(
             returncode=done.returncode,
             stdout=done.stdout.decode(errors="replace"),
             stderr=done.stderr.decode(errors="replace"),
-            files={name: _read(os.path.join(made, name)) for name in sorted(os.listdir(made))},
+            files={name: _read(path) for name in sorted(os.listdir(made)) if os.path.isfile(path := os.path.join(made, name))},
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from jailpy.client.python import read_file
 from jailpy.errors import ManifestError, and_more
 from jailpy.profile.lines import TooDeepError, find_lines
 from jailpy.profile.values import printable
@@ -148,11 +149,7 @@ def _whole(table: Mapping[str, Any], found: Mapping[str, Any], folder: str, say:
 
 def _read(file: str) -> str:
     try:
-        with open(file, "rb") as opened:
-            content = opened.read(_LARGEST + 1)
-        if len(content) > _LARGEST:
-            raise refused(file, [f"{file}: is over {_LARGEST} bytes"])
-        return content.decode()
+        return read_file(file, _LARGEST).decode()
     except OSError as error:
         raise refused(file, [f"{printable(file)}: {error.strerror}"]) from None
     except UnicodeDecodeError:
