@@ -11,7 +11,7 @@ import time
 import pytest
 
 import jailpy
-from jailpy.services.plugins import channel
+from jailpy.services.plugins import channel, worker
 from jailpy.services.plugins.limits import BrokenError
 from tests.core import PATIENCE, eventually
 
@@ -193,6 +193,27 @@ def linger(seconds, after):
 """
 
 
+FIRST = """
+import os, time
+from jailpy_plugin import host
+
+runner = host._Host__runner
+if SENDER == "a child":
+    if not os.fork():
+        os.write(runner._socket.fileno(), b"{")
+        os._exit(0)
+    os.wait()
+    os.write(runner._socket.fileno(), b'"type":"ready","protocol":1}\\n')
+    runner.tell = lambda message: None
+
+def burn():
+    begin = time.process_time()
+    while time.process_time() < begin + 1.5:
+        pass
+    return "burnt"
+"""
+
+
 @pytest.fixture
 def hostile(make):
     with jailpy.Plugin(make(SOURCE, *NAMES, name="hostile", asks=ASKS)) as plugin:
@@ -301,6 +322,24 @@ def test_replies_to_other_calls(hostile, victim):
 def test_forged_messages(hostile, line):
     assert attack(hostile.forged, line)[0] == "protocol"
     assert hostile.forged('{"type":"result","id":ID,"value":"control"}') == "control"
+
+
+def test_a_first_message_of_a_process_that_has_ended(make, monkeypatch):
+    """A host that is busy looks only then: it would measure nothing, and `cpu` be no limit."""
+    meter = worker.Meter
+    monkeypatch.setattr(worker, "Meter", lambda pid: time.sleep(0.5 * PATIENCE) or meter(pid))
+    for sender, wanted in (("a child", "start"), ("itself", "cpu_limit")):
+        with jailpy.Plugin(
+            make(FIRST.replace("SENDER", repr(sender)), "burn", name=sender[-5:].strip(), asks='cpu = "500ms"')
+        ) as plugin:
+            assert attack(plugin.burn)[0] == wanted
+
+
+def test_a_first_message_that_comes_before_the_host_listens(make, monkeypatch):
+    greet = worker.Worker.greet
+    monkeypatch.setattr(worker.Worker, "greet", lambda self: time.sleep(1.5 * PATIENCE) or greet(self))
+    with jailpy.Plugin(make(FIRST.replace("SENDER", "'itself'"), "burn", asks='cpu = "500ms"')) as plugin:
+        assert attack(plugin.burn)[0] == "cpu_limit"
 
 
 def test_a_closed_descriptor(hostile, victim):

@@ -29,10 +29,10 @@ class Channel:
         self._pending = b""
         with contextlib.suppress(OSError):  # an older kernel: `_received` sees to descriptors there
             connection.setsockopt(socket.SOL_SOCKET, _PASSRIGHTS, 0)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # from the start: what was sent before bears pid 0
 
     def credentials(self, wait: Callable[[], float]) -> int:
         """Return the pid of the process that wrote first, as the kernel tells it. Raises BrokenError."""
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         while True:
             self._socket.settimeout(wait())
             try:

@@ -10,9 +10,11 @@ import os
 import time
 
 from jailpy.profile.values import format_duration
-from jailpy.services.plugins.limits import BrokenError
+from jailpy.services.plugins.limits import BrokenError, violation
 
 _SHORTEST_S = 0.01
+_FLAGS = 6  # of /proc/PID/stat, counted from behind the name: proc_pid_stat(5)
+_PF_EXITING = 0x4
 _HIERARCHIES = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/pids")
 
 
@@ -20,8 +22,11 @@ class Meter:
     """Processor time of a worker's processes."""
 
     def __init__(self, pid: int) -> None:
+        """Learn where the processes are by one that lives. Raises BrokenError where it ends: nothing would be counted."""
         self._used = {pid: 0.0}
         self._lists = _lists(pid)
+        if not _lives(pid):
+            raise violation("the process that wrote its first message has ended")
         self._look()
 
     def start(self) -> dict[int, float]:
@@ -64,6 +69,16 @@ class Clock:
             self._look = passed + max(left / self._cpus, _SHORTEST_S)
         until = min(self._wall, self._look) if self._meter else self._wall
         return max(until - passed, 0.001)
+
+
+def _lives(pid: int) -> bool:
+    """Say whether a process is there and does not end: the kernel may tell no group of one that does."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            flags = int(file.read().rpartition(b")")[2].split()[_FLAGS])
+    except OSError:
+        return False
+    return not flags & _PF_EXITING
 
 
 def _used(pid: int, last: float) -> float:
