@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 
 MARSHAL = 4  # the format that every version of Python from 3.4 on reads: a template may be another one than its launcher
 LEARN, CLONE, TOLD = b"L", b"C", b"T"
-_MOST_DESCRIPTORS = 200
+_MOST_DESCRIPTORS = 253  # SCM_MAX_FD: more the kernel sends to nobody (unix(7))
 _MOST_NUMBERS = 1024
 _STANDARD = 3
 _ALWAYS = 5  # descriptors that every run hands over: channel, status, stdin, stdout, stderr
+MOST_SLOTS = 200  # what a run may hand over beside them, so that there is room for its groups and its steps
 _KINDS = {kind.__name__: kind for kind in applying.APPLY}
 
 

@@ -274,14 +274,17 @@ def make_room(floor: int) -> None:
 
 
 def _can_be_cloned(plan: Plan) -> bool:
-    return bool(plan.of(steps.CloneNamespaces)) and not plan.command.keep and plan.host.cgroups.has("pids")
+    handed_over = sum(step.side == "launcher" and hasattr(step, "slot") for step in plan.steps)
+    if plan.command.keep or handed_over > template.MOST_SLOTS:
+        return False
+    return bool(plan.of(steps.CloneNamespaces)) and plan.host.cgroups.has("pids")
 
 
 def key(plan: Plan) -> bytes:
     """Return everything that the view depends on; b"" for a plan that needs a cold launch.
 
-    That is one without namespaces, one that passes descriptors on, and one whose process limit rests on RLIMIT_NPROC alone
-    (which counts the template too).
+    That is one without namespaces, one that passes descriptors on, one that shows more files by themselves than one message
+    has room for, and one whose process limit rests on RLIMIT_NPROC alone (which counts the template too).
     """
     if not _can_be_cloned(plan):
         return b""

@@ -31,6 +31,16 @@ def test_a_run_is_like_subprocess(launcher):
     assert {layer["state"] for layer in done.layers if layer["required"]} == {"enforced"}
 
 
+@pytest.mark.parametrize("count", [3, 190, 230, 400])
+def test_many_files_are_shown(launcher, tmp_path, count):
+    """A run that shows more than one message has room for is started cold (unix(7), SCM_RIGHTS)."""
+    for number in range(count):
+        (tmp_path / str(number)).write_text(str(number))
+    shown = [f"{tmp_path}/{number}:/work/{number}" for number in range(count)]
+    for _ in range(2):
+        assert launcher.run(["cat", "0", str(count - 1)], ro=shown).stdout == f"0{count - 1}".encode()
+
+
 def test_a_signal_is_negative(launcher):
     done = launcher.run(sh("kill -SEGV $$"))
     assert (done.returncode, done.verdict) == (-11, "signaled")
