@@ -20,6 +20,7 @@ from jailpy.services.languages import Language
 from tests.grading.conftest import submission, write
 
 GOOD = "print(sum(map(int, input().split())))\n"
+PERL = "my ($a, $b) = split ' ', <STDIN>; print $a + $b;\n"
 
 
 def verdict_of(judge, name, *files, **options):
@@ -146,6 +147,21 @@ def test_odd_submissions_get_a_verdict(judge_of, sums, name, content, language, 
     assert verdict_of(judge, "good.py", GOOD).verdict == Verdict.AC
 
 
+def test_a_submission_may_have_many_files(judge_of, sums):
+    """More than one message to the launcher has room for: each is shown by itself."""
+    more = [(f"{number}.txt", "") for number in range(990)]
+    assert verdict_of(judge_of(sums), "many", ("main.pl", PERL), *more).verdict == Verdict.AC
+
+
+@pytest.mark.parametrize(("files", "verdict"), [(20, "AC"), (5000, "CE")])
+def test_what_a_compiler_may_leave_is_bounded(judge_of, sums, files, verdict):
+    """`perl -c` executes BEGIN. Each file would be a mount of its own: 20,000 took the launcher a minute before IE."""
+    made = f"BEGIN {{ for (1..{files}) {{ open my $file, '>', \"/work/$_\" if $^C }} }}\n"
+    found = verdict_of(judge_of(sums), "a.pl", made + PERL)
+    assert found.verdict == verdict, found
+    assert found.compile.ok or "5001 files and folders" in found.message
+
+
 def test_a_program_that_is_none_is_its_makers_fault(judge_of, sums):
     """A compiler that can be made to leave a file that is no program: that is not the jail's fault."""
     judge = judge_of(sums)
@@ -165,6 +181,8 @@ def test_several_files_make_one_program(judge_of, sums, need_tool):
     assert verdict_of(judge, "inner", *inner).verdict == Verdict.AC
     odd = [("-m.py", "import b\n"), ("b.py", "print(sum(map(int, input().split())))\n")]
     assert verdict_of(judge, "odd names", *odd).verdict == Verdict.AC
+    options = [("@a.c", "int unused;\n"), ("a.c", "-DX"), ("main.c", "int main(void) { return X; }\n")]
+    assert "undeclared" in verdict_of(judge, "a file of options", *options).compile.output.text, "it is not obeyed"
     c = [
         ("src/main.c", '#include "sum.h"\nint main(void) { int a, b; scanf("%d %d", &a, &b); printf("%d", sum(a, b)); }\n'),
         ("src/sum.h", "#include <stdio.h>\nint sum(int a, int b);\n"),

@@ -193,6 +193,12 @@ class TestZipFiles:
         path = packed(tmp_path, ("s/a.py", "x"), ("s/lib/b.py", "y"), ("__MACOSX/s/._a.py", "z"), ("s/.DS_Store", "\0"))
         assert contents(taken(path)) == {"a.py": b"x", "lib/b.py": b"y"}
 
+    def test_too_deep(self, tmp_path):
+        """A compiler's jail does not take them: it ended as IE."""
+        assert len(taken(packed(tmp_path, ("a.py", "x"), ("d/" * 16 + "b.py", "y"))).files) == 2
+        path = packed(tmp_path, ("a.py", "x"), ("d/" * 17 + "b.py", "y"))
+        assert refused(path) == "its folders are nested more than 16 deep"
+
     @pytest.mark.parametrize(
         ("name", "why"),
         [

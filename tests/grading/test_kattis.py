@@ -156,6 +156,14 @@ def test_included_files_and_constants(judge_of, need_tool, tmp_path):
     )
 
 
+def test_a_folder_that_has_the_name_of_an_included_file_is_its_makers_fault(judge_of, need_tool, tmp_path):
+    need_tool("gcc")
+    judge = judge_of(new(tmp_path, LIMIT, {**ONE, "include/c/judge.h": "#define SHIFT 0\n"}))
+    shadowed = judge.judge(submission("a", ("main.c", C_ECHO), ("judge.h/x", "1")))
+    assert (shadowed.verdict, "judge.h is a file" in shadowed.message) == (Verdict.CE, True), shadowed
+    assert judge.judge(submission("b", ("main.c", C_ECHO), ("judge.h", "#error replaced"))).verdict == Verdict.AC, "control"
+
+
 def test_languages_and_size_are_limited(judge_of, tmp_path):
     judge = judge_of(new(tmp_path, "languages: [c, python3]\nlimits: {time_limit: 1, code: 1}\n"))
     assert judge.judge(submission("a.sh", "cat\n")).verdict == Verdict.CE
@@ -277,6 +285,33 @@ def test_who_is_to_blame_in_a_conversation(judge_of, tmp_path, text, verdict):
     assert (found.verdict, found.tests[-1].verdict) == (verdict, verdict), found
     assert found.tests[-1].output.total_bytes is None, "what it said went to the validator"
     assert "printed nothing" not in explain(found.tests[-1])
+
+
+_WRITES = {
+    "v.py": "import sys\nfor _ in range(99): print('x' * 9999, flush=True)\nsys.exit(42 if sys.stdin.readline() else 43)\n",
+    "v.c": '#include <stdio.h>\nint main(void) { for (int n = 0; n < 99; n++) { printf("%9999s\\n", "x"); fflush(stdout); }\n'
+    "return getchar() == EOF ? 43 : 42; }\n",
+    "fails.py": "import sys\nfor _ in range(99): print('x' * 9999, flush=True)\nsys.stdin.readline()\nsys.exit(1)\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("validator", "text", "verdict"),
+    [
+        ("v.py", "print(1)\n", "WA"),
+        ("v.c", "print(1)\n", "WA"),
+        ("v.py", "import os, time\nos.close(0)\ntime.sleep(60)\n", "ITLE"),
+        ("v.py", "raise SystemExit(3)\n", "RTE"),
+        ("v.py", "for _ in range(99): input()\nprint(1)\n", "AC"),
+        ("fails.py", "for _ in range(99): input()\nprint(1)\n", "JE"),
+    ],
+)
+def test_leaving_a_validator_that_writes_is_no_way_to_a_judge_error(judge_of, need_tool, tmp_path, validator, text, verdict):
+    """In C it dies of SIGPIPE, unless its runtime makes an error of that, as Python's does."""
+    need_tool("gcc")
+    files = {**ONE, f"output_validator/{validator}": _WRITES[validator]}
+    found = judge_of(new(tmp_path, "type: interactive\n" + LIMIT, files)).judge(submission("a.py", text))
+    assert found.verdict == verdict, found.tests
 
 
 @pytest.mark.parametrize(("status", "verdict"), [(43, "WA"), (42, "ITLE"), (1, "JE")])

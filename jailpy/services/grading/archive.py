@@ -8,7 +8,7 @@ import zipfile
 import zlib
 
 from jailpy.services.grading.intake import Bounds, RefusedError
-from jailpy.services.grading.names import file_path
+from jailpy.services.grading.names import file_and_folder, file_path
 from jailpy.services.grading.submission import SourceFile
 from jailpy.services.grading.words import count, short, size
 
@@ -75,16 +75,13 @@ def _check(entry: zipfile.ZipInfo) -> None:
 def _check_names(entries: list[zipfile.ZipInfo]) -> None:
     """Refuse a name that is there twice, or as a file and as a folder."""
     files: set[str] = set()
-    folders: set[str] = set()
     for entry in entries:
         if entry.filename in files:
             raise RefusedError(f"the name {short(entry.filename, 80)} is in it twice")
         files.add(entry.filename)
-        parts = entry.filename.split("/")
-        folders.update("/".join(parts[:depth]) for depth in range(1, len(parts)))
-    both = files & folders
+    both = file_and_folder(files)
     if both:
-        raise RefusedError(f"the name {short(min(both), 80)} is in it as a file and as a folder")
+        raise RefusedError(f"the name {short(both, 80)} is in it as a file and as a folder")
 
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, left: int, bounds: Bounds) -> bytes:

@@ -10,9 +10,11 @@ import msgspec
 from jailpy.errors import JailPyError, ProblemError
 from jailpy.services import languages
 from jailpy.services.grading import checkers
+from jailpy.services.grading.names import file_and_folder
 from jailpy.services.grading.problem import files_below
 from jailpy.services.grading.results import CompileResult, Verdict
 from jailpy.services.grading.verdicts import evidence_of, excerpt
+from jailpy.services.grading.words import short
 from jailpy.services.languages import build
 
 TYPE_CHECKING = False
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 _COMPILER_SAID = 16 << 10
 _DISK, _FILE = 512 << 20, 128 << 20  # what a compiler may write: it is copied to the host
+_INODES = 8192  # files that it may write: each takes up to half a millisecond to copy, which no limit of time ends
 _OURS = ("internal_error", "not_started", "cancelled")
 
 
@@ -66,6 +69,11 @@ def submission(
     if language.missing():
         return Compiled(verdict=Verdict.IE, message=_missing(language), language=language.code)
     files |= included(problem, language.code)
+    both = file_and_folder(files)
+    if both:
+        return Compiled(
+            message=f"{short(both, 80)} is a file of the problem's or of yours, and a folder", language=language.code
+        )
     with slots.beside_others():
         built = build.build(
             slot.runs,
@@ -93,7 +101,14 @@ def _refused(problem: Problem, given: Submission, language: Language, limits: Li
 
 
 def _limits(time: float, memory: int) -> dict[str, Any]:
-    return {"cpu": time, "wall": 2 * time, "memory": memory, "disk": _DISK, "file_size": _FILE}
+    return {
+        "cpu": time,
+        "wall": 2 * time,
+        "memory": memory,
+        "disk": _DISK,
+        "file_size": _FILE,
+        "set": {"limits.inodes": _INODES},
+    }
 
 
 def _compiled(language: Language, built: Built) -> Compiled:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 16 << 20
 MOST_FILES = 1000
 _DEEPEST = 16
+_TOO_DEEP = f"its folders are nested more than {_DEEPEST} deep"
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFIFO: "a named pipe",
@@ -150,7 +151,7 @@ def _folder(handle: int, bounds: Bounds) -> Iterator[SourceFile]:
 def _walk(folder: int, prefix: str, depth: int, bounds: Bounds) -> Iterator[tuple[str, bytes]]:
     """Yield path and content of each file below a folder, each opened below its own folder and never through a link."""
     if depth > _DEEPEST:
-        raise RefusedError(f"its folders are nested more than {_DEEPEST} deep")
+        raise RefusedError(_TOO_DEEP)
     names = os.listdir(folder)
     if len(names) > bounds.files:
         raise RefusedError(f"it has more than {count(bounds.files, 'file')}")
@@ -195,6 +196,8 @@ def _checked(name: str, files: Iterator[SourceFile]) -> Submission:
         raise RefusedError("it holds no file")
     if not any(file.content.strip() for file in taken):
         raise RefusedError("its files are empty")
+    if any(file.path.count("/") > _DEEPEST for file in taken):
+        raise RefusedError(_TOO_DEEP)
     return Submission(name=name, files=taken, notes=tuple(_notes(taken)))
 
 

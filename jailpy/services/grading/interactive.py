@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import re
 import signal
 import threading
 import time
@@ -156,15 +157,14 @@ class Conversation:
     def _decide(self, slot: Slot, run: CompletedRun, check: CompletedRun, timing: Timing, *, validator_first: bool) -> Talk:
         """Say who is to blame: a validator that rejected or failed first, a program that failed, else the validator decides."""
         said = self._validator.judged(check, slot)
+        if said.verdict == Verdict.JE and _broke_its_pipe(check):
+            said = Judgement(verdict=Verdict.WA, message="the program listened no more while the validator was writing to it")
         ending = of_run(run, self._limits)
         attempt = runs.Attempt(run=run, ending=ending, timing=timing)
         if validator_first and said.verdict in (Verdict.WA, Verdict.JE):
             return Talk(attempt=_without_ending(attempt), said=said)
         if ending.verdict is not None:
             return Talk(attempt=attempt, said=Judgement(verdict=ending.verdict, message=ending.message))
-        if said.verdict == Verdict.JE and _broke_its_pipe(check):
-            gone = Judgement(verdict=Verdict.WA, message="the program ended while the validator was still writing to it")
-            return Talk(attempt=attempt, said=gone)
         return Talk(attempt=attempt, said=said)
 
 
@@ -175,7 +175,8 @@ def _without_ending(attempt: runs.Attempt) -> runs.Attempt:
 
 
 def _broke_its_pipe(check: CompletedRun) -> bool:
-    return check.returncode == -signal.SIGPIPE
+    """Tell whether a validator failed as nobody listened: of SIGPIPE (pipe(7)), or of the error that runtimes make of it."""
+    return check.returncode == -signal.SIGPIPE or bool(re.search(rb"Broken pipe|EPIPE", check.stderr or b""))
 
 
 def _write(target: IO[bytes], chunk: bytes) -> None:

@@ -7,7 +7,7 @@ import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 _LONGEST_PART, _LONGEST_PATH = 255, 1024
@@ -37,6 +37,13 @@ def file_path(name: str) -> str:
     if len(name.encode()) > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_PART for part in parts):
         raise ValueError("it is too long")
     return name
+
+
+def file_and_folder(paths: Iterable[str]) -> str:
+    """Return the first of the paths that is a folder of another one, "" where none is."""
+    files = set(paths)
+    folders = {path[:at] for path in files for at, letter in enumerate(path) if letter == "/"}
+    return min(files & folders, default="")
 
 
 def unique(paths: Sequence[str]) -> list[str]:

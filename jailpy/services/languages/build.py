@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 WORK = "/work"
 _OLDEST_WARM = (3, 11)
 _EXECUTABLE = 0o755
+_MOST_SHOWN = 2000  # files and folders, each a mount of its own in every run; a submission has 1000 at most
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,14 +110,23 @@ def build(
     done = _compile(launcher, language, command, names, (sources, kept), limits)
     if done.verdict != "ok":
         return Built(program=None, command=command, done=done, problem=f"{command[0]}: {done.verdict}")
-    if language.keeps == "binary" and not os.path.exists(os.path.join(kept, names.binary)):
-        return Built(program=None, command=command, done=done, problem=f"{command[0]} made no program")
+    problem = _problem_of(language, kept, names)
+    if problem:
+        return Built(program=None, command=command, done=done, problem=f"{command[0]} {problem}")
     return Built(program=_program(language, kept, run, names), command=command, done=done)
 
 
+def _problem_of(language: Language, kept: str, names: Names) -> str:
+    """Say why what a compiler left is no program, "" where it may be one. What runs there may be the submission's own code."""
+    if language.keeps == "binary":
+        return "" if os.path.exists(os.path.join(kept, names.binary)) else "made no program"
+    found = len(os.listdir(kept))
+    return f"left {found} files and folders: at most {_MOST_SHOWN} are taken" if found > _MOST_SHOWN else ""
+
+
 def _no_option(path: str) -> str:
-    """Return a path that no compiler takes for an option."""
-    return f"./{path}" if path.startswith("-") else path
+    """Return a path that no compiler takes for an option, or for a file of options."""
+    return f"./{path}" if path.startswith(("-", "@")) else path
 
 
 def _compile(
