@@ -1,6 +1,7 @@
-"""Copy a tree into the jail: `--put`, and `--cow` where an overlay cannot be had. The tmpfs bounds what is copied.
+"""Copy a tree into the jail: `--put`, and `--cow` where an overlay cannot be had. The tmpfs bounds what is copied, or `Room`.
 
-The walk holds one descriptor per level and follows no link, so a source that changes meanwhile cannot lead it astray.
+The walk holds one descriptor per level and follows no link, so a source that changes meanwhile cannot lead it astray, nor
+hold it up: nothing is waited for that a FIFO in a file's place would keep from coming.
 """
 
 from __future__ import annotations
@@ -11,18 +12,41 @@ import stat
 
 DEEPEST = 200
 _CHUNK = 1 << 20
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def copy_tree(source: int, path: str) -> None:
+class Room:
+    """How many bytes, and how many files and folders, may be copied yet: a file with holes is large, and takes nothing."""
+
+    def __init__(self, size: int, count: int) -> None:
+        self._size = size
+        self._count = count
+
+    def chunk(self) -> int:
+        """Return how much to copy at a time: one byte more than there is room for tells that it is too much."""
+        return min(_CHUNK, self._size + 1)
+
+    def take(self, size: int, count: int = 0) -> None:
+        """Take room. Raises OSError where there is too little."""
+        self._size -= size
+        self._count -= count
+        if self._size < 0 or self._count < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+_BOUNDLESS = Room(1 << 62, 1 << 62)
+
+
+def copy_tree(source: int, path: str, room: Room = _BOUNDLESS) -> None:
     """Copy what the O_PATH descriptor `source` refers to (a file or a folder) to `path`. Raises OSError."""
     reopened = f"/proc/self/fd/{source}"
     if stat.S_ISDIR(os.fstat(source).st_mode):
         folder = os.open(reopened, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         _make_folder(path, stat.S_IMODE(os.fstat(source).st_mode))
         target = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        _copy_folder(folder, target, 0)
+        _copy_folder(folder, target, 0, room)
     else:
-        _copy_file(os.open(reopened, os.O_RDONLY | os.O_CLOEXEC), path, None)
+        _copy_file(os.open(reopened, _FILE & ~os.O_NOFOLLOW), path, None, room)
 
 
 def _make_folder(path: str, mode: int, folder: int | None = None) -> None:
@@ -33,30 +57,30 @@ def _make_folder(path: str, mode: int, folder: int | None = None) -> None:
     os.chmod(path, (mode & 0o777) | 0o700, dir_fd=folder)
 
 
-def _copy_folder(source: int, target: int, depth: int) -> None:
+def _copy_folder(source: int, target: int, depth: int, room: Room) -> None:
     """Copy what is in a folder; closes both."""
     try:
         if depth > DEEPEST:
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
         for name in os.listdir(source):
-            _copy_entry(name, source, target, depth)
+            room.take(0, 1)
+            _copy_entry(name, source, target, depth, room)
         _copy_times(source, target)
     finally:
         os.close(source)
         os.close(target)
 
 
-def _copy_entry(name: str, source: int, target: int, depth: int) -> None:
+def _copy_entry(name: str, source: int, target: int, depth: int, room: Room) -> None:
     found = os.stat(name, dir_fd=source, follow_symlinks=False)
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     if stat.S_ISLNK(found.st_mode):
         os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
     elif stat.S_ISDIR(found.st_mode):
-        below = os.open(name, flags | os.O_DIRECTORY, dir_fd=source)
+        below = os.open(name, _FILE | os.O_DIRECTORY, dir_fd=source)
         _make_folder(name, stat.S_IMODE(found.st_mode), target)
-        _copy_folder(below, os.open(name, flags | os.O_DIRECTORY, dir_fd=target), depth + 1)
+        _copy_folder(below, os.open(name, _FILE | os.O_DIRECTORY, dir_fd=target), depth + 1, room)
     elif stat.S_ISREG(found.st_mode):
-        _copy_file(os.open(name, flags, dir_fd=source), name, target)
+        _copy_file(os.open(name, _FILE, dir_fd=source), name, target, room)
 
 
 def _copy_times(source: int, target: int) -> None:
@@ -65,13 +89,16 @@ def _copy_times(source: int, target: int) -> None:
     os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
-def _copy_file(source: int, name: str, folder: int | None) -> None:
+def _copy_file(source: int, name: str, folder: int | None, room: Room) -> None:
     try:
-        mode = (stat.S_IMODE(os.fstat(source).st_mode) & 0o777) | 0o400
+        found = os.fstat(source)
+        if not stat.S_ISREG(found.st_mode):  # another one has taken its place since it was looked at
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        mode = (stat.S_IMODE(found.st_mode) & 0o777) | 0o400
         target = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=folder)
         try:
-            while os.sendfile(target, source, None, _CHUNK):
-                pass
+            while sent := os.sendfile(target, source, None, room.chunk()):
+                room.take(sent)
             _copy_times(source, target)
         finally:
             os.close(target)

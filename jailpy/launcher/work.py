@@ -68,15 +68,16 @@ class WorkFolder:
         self.view = os.open(self.path, _FOLDER)
 
     def copy(self, step: CopyIn) -> None:
-        """Apply CopyIn. Raises OSError: ENOSPC where all copies together are more than the disk limit."""
+        """Apply CopyIn. Raises OSError: ENOSPC where one copy, or all together, are more than the limits of disk and inodes."""
         target = self.path if step.path == "." else f"{self.path}/{step.path}"
         os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
         source = open_plain(step.source) if step.content is None else files.memory(step.source, step.content)
         try:
-            copying.copy_tree(source, target)
+            copying.copy_tree(source, target, copying.Room(step.most, step.inodes))
         finally:
             os.close(source)
-        if self.fill(1 << 30).bytes > step.most:
+        found = self.fill(step.inodes + 1)
+        if found.bytes > step.most or not found.whole:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if os.geteuid() != step.owner[0]:
             for name, _, folder in walk(self.view):

@@ -68,15 +68,16 @@ def plan_mount(context: Context) -> Planned:
     """Plan the work folder, what is copied into it, and a root by chroot(2)."""
     profile, command = context.profile, context.command
     owner = context.host.outside
+    most, inodes = profile.limits.disk, profile.limits.inodes
     base, root = _base(context)
     steps: list[Step] = [plain.MakeWork(base=base, root=root, owner=owner, stands_for=profile.filesystem.workdir)]
     for source in (*command.sources, *command.put):
         if source.mode in ("put", "cow"):
             path = plain_checks.inside(context, source.destination)
-            steps.append(plain.CopyIn(source=source.path, path=path, owner=owner, most=profile.limits.disk))
+            steps.append(plain.CopyIn(source=source.path, path=path, owner=owner, most=most, inodes=inodes))
     if command.script is not None:
         name = script_name(context)
-        steps.append(plain.CopyIn(name, name, owner, most=profile.limits.disk, content=command.script))
+        steps.append(plain.CopyIn(name, name, owner, most, inodes, content=command.script))
     if root:
         steps.append(plain.ChangeRootOnly(path=root))
     notes = [_SEEN, _DISK]

@@ -32,7 +32,7 @@ class MakeWork(Step):
 
 
 class CopyIn(Step):
-    """Copy a file or folder to a path in the work folder. `most` is how many bytes all copies together may have.
+    """Copy a file or folder to a path in the work folder. `most` and `inodes` are what all copies together may have.
 
     With `content` it is a text of the caller's, and `source` its name.
     """
@@ -44,6 +44,7 @@ class CopyIn(Step):
     path: str
     owner: tuple[int, int]
     most: int
+    inodes: int
     content: bytes | None = None
 
     def describe(self) -> str:

@@ -119,6 +119,19 @@ def test_what_is_put_in_counts_against_the_disk_limit(jailpy, tmp_path):
     assert b"--disk" in done.err
 
 
+def test_what_is_put_in_is_bounded_while_it_is_copied(jailpy, tmp_path):
+    """A file with holes has any size at no cost, and the copy has no holes."""
+    (tmp_path / "many").mkdir()
+    for number in range(100):
+        (tmp_path / "many" / str(number)).touch()
+    with open(tmp_path / "holes", "wb") as file:
+        file.truncate(1 << 42)
+    for name in ("holes", "many"):
+        done = go(jailpy, "--put", tmp_path / name, "--disk", "1M", "--set", "limits.inodes=50", "--", "true")
+        assert (done.status, b"No space left on device" in done.err) == (125, True)
+    assert go(jailpy, "--put", tmp_path / "many", "--set", "limits.inodes=200", "--", "ls", "many").out.split()[-1] == b"99"
+
+
 def test_a_file_shown_where_it_is(jailpy):
     with tempfile.NamedTemporaryFile("w", dir="/var/tmp", prefix="jailpy-test-") as shown, open(shown.name, "a") as file:
         file.write("shown")

@@ -16,10 +16,10 @@ from jailpy.child import copying
 def copy(tmp_path):
     """Return a function that copies a path and returns the copy."""
 
-    def run(source, name="copy"):
+    def run(source, *room, name="copy"):
         opened = os.open(source, os.O_PATH | os.O_NOFOLLOW)
         try:
-            copying.copy_tree(opened, str(tmp_path / name))
+            copying.copy_tree(opened, str(tmp_path / name), *room)
         finally:
             os.close(opened)
         return tmp_path / name
@@ -69,6 +69,33 @@ def test_what_is_no_file_folder_or_link_is_left_out(tree, copy):
         listener.bind(str(tree / "s"))
         done = copy(tree)
     assert sorted(path.name for path in done.iterdir()) == ["f", "link", "sub"]
+
+
+@pytest.mark.timeout(20)
+def test_what_takes_the_place_of_a_file_is_neither_waited_for_nor_read(tree, copy, monkeypatch):
+    """Whoever owns a folder may put a FIFO there once JailPy has looked at it."""
+    os.mkfifo(tree / "fifo")
+    with pytest.raises(OSError) as caught:
+        copy(tree / "fifo")
+    assert caught.value.errno == errno.EINVAL
+    looked_at, stat_of = os.stat(tree / "f"), os.stat
+    monkeypatch.setattr(os, "stat", lambda name, **how: looked_at if name == "fifo" else stat_of(name, **how))
+    with pytest.raises(OSError) as caught:
+        copy(tree)
+    assert caught.value.errno == errno.EINVAL
+
+
+@pytest.mark.parametrize(("size", "count", "fits"), [(7, 99, False), (99, 5, False), (17, 6, True)])
+def test_a_bound(tree, copy, size, count, fits):
+    """Bytes that are holes count."""
+    os.truncate(tree / "f", 7)
+    os.mkdir(tree / "another")
+    if fits:
+        copy(tree, copying.Room(size, count))
+        return
+    with pytest.raises(OSError) as caught:
+        copy(tree, copying.Room(size, count))
+    assert caught.value.errno == errno.ENOSPC
 
 
 def test_odd_names(tmp_path, copy):
