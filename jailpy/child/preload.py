@@ -120,7 +120,9 @@ def _prepare(control: _socket.socket, places: list[int], names: Iterable[str], i
     process.set_capabilities(0, held, 0)
     _import(control, names, _Looks(tasks, descriptors))
     os.umask(0o022)
-    sys.path_importer_cache.pop(folder, None)  # the run has another folder there
+    for path, finder in list(sys.path_importer_cache.items()):
+        if path == folder or finder is None:  # the run has another folder there, or has one
+            del sys.path_importer_cache[path]
     listing = _listing()
     process.set_capabilities(held, held, 0)
     process.setns(first, process.CLONE_NEWNS)

@@ -43,13 +43,13 @@ def sources(plan: Plan) -> tuple[Source, ...]:
 
 
 def on_python_path(plan: Plan) -> list[Source]:
-    """Return what the plan shows in or around a folder of PYTHONPATH, from where an interpreter imports when it starts."""
+    """Return what the plan shows or puts in or around a folder of PYTHONPATH, which an interpreter imports from when it starts."""
     folders = os.fsdecode(dict(execute(plan).environment).get(b"PYTHONPATH", b"")).split(":")
 
     def is_on_path(at: str) -> bool:
         return any(_lies_in(folder, at) or _lies_in(at, folder) for folder in folders if folder)
 
-    return [source for source in plan.command.sources if is_on_path(source.destination)]
+    return [source for source in (*plan.command.sources, *plan.command.put) if is_on_path(source.destination)]
 
 
 def on_path(plan: Plan) -> list[Source]:

@@ -380,6 +380,13 @@ def test_what_lies_on_pythonpath_is_imported_in_the_jail(launcher, tmp_path):
     assert launcher.python("print(filter_mode)\n", **shown).stdout == "2\n"
 
 
+@pytest.mark.parametrize("preload", [[], ["json"]])
+def test_a_folder_of_pythonpath_that_is_put_in(launcher, tmp_path, preload):
+    (tmp_path / "late.py").write_text("print(5)\n")
+    options = {"put": [f"{tmp_path}:/work/lib"], "env": {"PYTHONPATH": "/work/lib"}, "interpreter": PYTHON}
+    assert launcher.python("import late\n", preload=preload, **options).stdout == b"5\n"
+
+
 HOW_IT_IS_SHOWN = {
     "as such": ("rw={0}:/work/lib", "/work/lib"),
     "by another path": ("ro={0}:/work/lib", "rw={0}:/work/again", "/work/again"),
