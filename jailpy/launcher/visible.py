@@ -43,7 +43,7 @@ def sources(plan: Plan) -> tuple[Source, ...]:
 
 
 def on_python_path(plan: Plan) -> list[Source]:
-    """Return what the plan shows or puts in or around a folder of PYTHONPATH, which an interpreter imports from when it starts."""
+    """Return what the plan shows or puts in or around a folder of PYTHONPATH: an interpreter imports from it when it starts."""
     folders = os.fsdecode(dict(execute(plan).environment).get(b"PYTHONPATH", b"")).split(":")
 
     def is_on_path(at: str) -> bool:
