@@ -103,13 +103,22 @@ def test_csv(tmp_path):
     assert len(tests) == sum(len(entry.tests) for entry in made.every_verdict().submissions)
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1", "\uff201"])
 def test_no_cell_is_a_formula(tmp_path, name):
     found = written(tmp_path, made.grading([made.submission(name, Verdict.AC)], pending=(name,)), "csv")
     cells = [row["submission"] for row in rows(found["submissions.csv"]) + rows(found["tests.csv"])]
     assert {cell[0] for cell in cells} == {"'"}
     plain = written(tmp_path, made.grading([made.submission("a-1", Verdict.AC)]), "csv")
     assert rows(plain["submissions.csv"])[0]["submission"] == "a-1"
+
+
+@pytest.mark.parametrize("formula", ["=1+1", ' "=1+1"', "'+1", "\uff0b1"])
+def test_no_part_of_a_cell_is_a_formula(tmp_path, formula):
+    """A spreadsheet of a country that writes 0,5 splits at semicolons, whatever the quotes around the whole are."""
+    names = (f"a;{formula}", "a; b-1=2;c")
+    gradings = made.grading([made.submission(name, Verdict.AC) for name in names])
+    found = rows(written(tmp_path, gradings, "csv")["submissions.csv"])
+    assert [row["submission"] for row in found] == [f"a;'{formula}", names[1]]
 
 
 def test_junit(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 from jailpy.services.grading.explain import explain, explain_submission
 from jailpy.services.grading.words import line
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from jailpy.services.grading.redact import Show
     from jailpy.services.grading.results import Grading, SubmissionResult, TestResult
 
-_FORMULA = ("=", "+", "-", "@", "\\t", "\\r")
+# Where a formula would begin: in front, or behind a semicolon, at which spreadsheets of many countries split. The last four
+# signs are as wide as Chinese letters. https://owasp.org/www-community/attacks/CSV_Injection
+_FORMULA = re.compile(r"^(?=[-=+@\uff0d\uff1d\uff0b\uff20]|\\[tr])|(?<=;)(?=[\s\"']*[-=+@\uff0d\uff1d\uff0b\uff20])")
 _SUBMISSIONS = ("submission", "verdict", "score", "max_score", "language", "tests", "accepted", "max_cpu_s", "max_memory_bytes")
 _TESTS = (
     "submission", "test", "kind", "group", "verdict", "score", "cpu_s", "wall_s", "memory_bytes", "exit_code", "signal",
@@ -35,8 +38,7 @@ def cell(value: object) -> object:
     """Return a value as a cell: None empty, texts in one line and never a formula."""
     if not isinstance(value, str):
         return "" if value is None else value
-    shown = line(value)
-    return f"'{shown}" if shown.startswith(_FORMULA) else shown
+    return _FORMULA.sub("'", line(value))
 
 
 def most(values: Iterable[float | None]) -> float | None:
