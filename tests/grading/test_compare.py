@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -97,3 +98,24 @@ def test_spaces_never_matter_without_the_flag(words, spaces):
     assert compare(joined, b" ".join(words), PLAIN) is None
     if words:
         assert compare(joined + b" more", b" ".join(words), PLAIN) is not None
+
+
+@pytest.mark.parametrize("ending", [b"\n", b" ", b"\r\n", b"\t \v"])
+@pytest.mark.parametrize("flag", ["sorted-lines", "lines", "space_change_sensitive"])
+def test_the_memory_of_a_comparison_is_bounded_by_the_output(flag, ending):
+    """A list for each line, or a text for each space, takes up to a hundred times what a hostile program printed."""
+    output = ending.join([b"a"] * (1 << 19))
+    tracemalloc.start()
+    try:
+        assert compare(output, b"a", settings([flag])) is not None
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 * len(output)
+
+
+@given(st.text("a \t\n\r\v\f", max_size=20), st.text("a \t\n\r\v\f", max_size=20))
+def test_lines_are_those_of_their_words(output, answer):
+    found, wanted = ([words for line in text.split("\n") if (words := line.split())] for text in (output, answer))
+    for flag, same in (("lines", found == wanted), ("sorted-lines", sorted(found) == sorted(wanted))):
+        assert (compare(output.encode(), answer.encode(), settings([flag])) is None) == same
