@@ -95,6 +95,25 @@ def test_built_in_checkers(tmp_path, checker, output, answer, accepted):
 
 
 @pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("checker: {name: bridged, args: {files: [../outside.c]}}", "checker.args.files: ../outside.c: no such file"),
+        ("checker: {name: bridged, args: {files: [check.c, ../outside.c]}}", "checker.args.files: ../outside.c: no such file"),
+        ("checker: {name: bridged, args: {files: []}}", "checker.args.files: expected a file"),
+        ("checker: {name: bridged}", "checker: files: is missing"),
+        ("archive: ../outside.zip", "archive: ../outside.zip: ../outside.zip: no such file"),
+    ],
+)
+def test_a_problem_names_only_files_of_its_own(tmp_path, given, why):
+    with zipfile.ZipFile(tmp_path / "outside.zip", "w") as archive:
+        archive.writestr("1.in", "")
+    write(tmp_path, {"outside.c": "", "p/check.c": "", "p/init.yml": f"{given}\n{INIT}"})
+    with pytest.raises(ProblemError) as caught:
+        Problem.load(tmp_path / "p")
+    assert any(problem.endswith(why) for problem in caught.value.problems), caught.value.problems
+
+
+@pytest.mark.parametrize(
     ("kind", "status", "verdict", "score"),
     [
         ("default", 0, "AC", 100),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jailpy.errors import ProblemError
-from jailpy.services.grading import examples, timelimit
+from jailpy.services.grading import compiling, examples, timelimit
 from jailpy.services.grading.explain import explain
 from jailpy.services.grading.problem import Problem
 from jailpy.services.grading.results import Verdict
@@ -154,6 +154,12 @@ def test_included_files_and_constants(judge_of, need_tool, tmp_path):
         judge.judge(submission("a.py", "print(input() if open('readme.txt').read() == 'for all' else 0)\n")).verdict
         == Verdict.AC
     )
+
+
+def test_constants_that_name_each_other_do_not_grow(tmp_path):
+    constants = {f"a{number}": f"{{{{a{number + 1}}}}}" * 2 for number in range(40)}
+    (tmp_path / "main.c").write_text("{{a0}} {{none}} {{x}}")
+    assert compiling.read(str(tmp_path / "main.c"), {**constants, "x": "1"}) == {"main.c": b"{{a1}}{{a1}} {{none}} 1"}
 
 
 def test_a_folder_that_has_the_name_of_an_included_file_is_its_makers_fault(judge_of, need_tool, tmp_path):

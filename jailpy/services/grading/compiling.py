@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 
 import msgspec
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _COMPILER_SAID = 16 << 10
 _DISK, _FILE = 512 << 20, 128 << 20  # what a compiler may write: it is copied to the host
 _INODES = 8192  # files that it may write: each takes up to half a millisecond to copy, which no limit of time ends
+_CONSTANT = re.compile(rb"\{\{([^{}]+)\}\}")
 _OURS = ("internal_error", "not_started", "cancelled")
 
 
@@ -153,9 +155,9 @@ def read(path: str, constants: Mapping[str, str]) -> dict[str, bytes]:
 
 
 def _filled(content: bytes, constants: Mapping[str, str]) -> bytes:
-    for name, value in constants.items():
-        content = content.replace(b"{{" + name.encode() + b"}}", value.encode())
-    return content
+    """Fill in constants, each once: values that name each other would grow without bound."""
+    known = {name.encode(): value.encode() for name, value in constants.items()}
+    return _CONSTANT.sub(lambda found: known.get(found[1], found[0]), content) if known else content
 
 
 def checkers_of(

@@ -79,8 +79,8 @@ class _Files:
         self._archive: zipfile.ZipFile | None = None
         if archive:
             try:
-                self._archive = zipfile.ZipFile(os.path.join(folder, archive))
-            except (OSError, zipfile.BadZipFile) as error:
+                self._archive = zipfile.ZipFile(_inside(folder, archive))
+            except (OSError, ValueError, zipfile.BadZipFile) as error:
                 given.problem(f"archive: {archive}: {getattr(error, 'strerror', None) or error}")
             scratch = Scratch()
             self.folder = scratch.path
@@ -89,10 +89,7 @@ class _Files:
     def path(self, name: str, target: str) -> str:
         """Return where a file is, unpacked as `target` where it comes from the archive. Raises ValueError."""
         if not self.folder:
-            path = os.path.normpath(os.path.join(self._top, name))
-            if not path.startswith(self._top + "/") or not os.path.isfile(path):
-                raise ValueError(f"{name}: no such file")
-            return path
+            return _inside(self._top, name)
         path = os.path.join(self.folder, target)
         if self._archive:
             self._unpack(self._archive, name, path)
@@ -110,6 +107,14 @@ class _Files:
             raise ValueError(f"{name}: not in the archive") from None
         except (OSError, zipfile.BadZipFile, RuntimeError) as error:  # RuntimeError: encrypted
             raise ValueError(f"{name}: {error}") from error
+
+
+def _inside(folder: str, name: str) -> str:
+    """Return the path of a file of the problem's folder. Raises ValueError for what is none, or lies elsewhere."""
+    path = os.path.normpath(os.path.join(folder, name))
+    if not path.startswith(folder + "/") or not os.path.isfile(path):
+        raise ValueError(f"{name}: no such file")
+    return path
 
 
 class _Reader:
@@ -199,13 +204,20 @@ def _flags(name: str, args: Settings) -> tuple[str, ...]:
     return _PLAIN.get(name, ())
 
 
+def _programs(folder: str, value: Any) -> tuple[str, ...]:
+    names = settings.texts(value)
+    if not names:
+        raise ValueError("expected a file")
+    return tuple(_inside(folder, name) for name in names)
+
+
 def _bridged(folder: str, args: Settings) -> Checker:
-    files = args.take("files", settings.texts, _NONE)
+    if not args.has("files"):
+        args.problem("checker: files: is missing")
+    files = args.take("files", lambda value: _programs(folder, value), _NONE)
     kind = args.take("type", settings.one_of("default", "testlib"), "default")
     args.skip("lang", "time_limit", "memory_limit", "compiler_time_limit", "feedback", "flags", "cached")
     args.refuse_rest()
-    path = os.path.join(folder, files[0]) if files else ""
-    if not path or not os.path.isfile(path):
-        args.problem(f"checker: files: {files[0] if files else 'is missing'}: no such file")
-        path = ""
-    return Checker(protocol="testlib" if kind == "testlib" else "status", path=path, more=tuple(files[1:]))
+    path = files[0] if files else ""
+    more = tuple(os.path.relpath(each, os.path.dirname(path)) for each in files[1:])
+    return Checker(protocol="testlib" if kind == "testlib" else "status", path=path, more=more)
