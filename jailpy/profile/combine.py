@@ -88,6 +88,7 @@ def _too_large(document: Document) -> Iterator[tuple[str, str, str]]:
 def _writable_settings(document: Document) -> Iterator[tuple[str, str, str]]:
     """A payload that may write profiles, or the filters made of them, chooses the policy of the next run.
 
+    One that may write JailPy's code, or its Python's, need not wait for that: a report imports modules once the run is over.
     A mask over the folder would not do where it can write around it: it renames a parent and makes the folder anew.
     """
     shown = entries(document, "filesystem.rw")
@@ -98,13 +99,26 @@ def _writable_settings(document: Document) -> Iterator[tuple[str, str, str]]:
     from jailpy import cache
     from jailpy.profile.locate import user_folder
 
-    own = [("profiles", user_folder()), *(("cache", place) for place in cache.places())]
+    own = [
+        ("profiles", user_folder()),
+        *(("cache", place) for place in cache.places()),
+        *(("code", place) for place in _code()),
+    ]
     for entry in shown:
         source = os.path.expanduser(split_show(entry)[0])
         for what, place in own:
             if _meet(source, place):
                 yield "filesystem.rw", entry, f"expected a folder without JailPy's own {what} ({printable(place)})"
                 break
+
+
+def _code() -> list[str]:
+    """Return where JailPy imports from: its package, the standard library, and the virtual environment where it is in one."""
+    import os
+    import sys
+
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return [package, os.path.dirname(os.path.abspath(os.__file__)), *([sys.prefix] if sys.prefix != sys.base_prefix else [])]
 
 
 def _meet(one: str, other: str) -> bool:

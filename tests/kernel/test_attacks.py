@@ -10,6 +10,7 @@ import os
 import pty
 import resource
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -259,6 +260,26 @@ def test_no_payload_may_write_what_later_runs_obey(jailpy, tmp_path, name):
     moved = execute(jailpy, "--rw", f"{home / 'free'}:/work/x", "--", "mv", "/work/x/deep", "/work/x/old", env=environment)
     assert moved.status == 0, "control: elsewhere the attack's rename works"
     assert os.listdir(home / "free") == ["old"]
+
+
+@pytest.mark.parametrize("shown", ["tree", "tree/jailpy", "tree/jailpy/cli", "python"])
+def test_no_payload_may_write_the_code_that_looks_after_it(tmp_path, shown):
+    """A report, and a hint, import modules when the payload has ended."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(package.__file__)))
+    shutil.copytree(f"{root}/jailpy", tmp_path / "tree" / "jailpy")
+    (tmp_path / "tree" / "free").mkdir()
+    source = {"python": os.path.dirname(os.__file__)}.get(shown, tmp_path / shown)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "tree")}
+
+    def run(*words):
+        command = [sys.executable, "-P", "-m", "jailpy", "exec", *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+    refused = run("--rw", f"{source}:/work/x", "--", "true")
+    assert (refused.returncode, "without JailPy's own code" in refused.stderr) == (125, True)
+    (tmp_path / "tree" / "jailpy" / "cli" / "unshown.py").write_text("raise SystemExit(77)\n")
+    control = run("--rw", f"{tmp_path}/tree/free:/work/x", "--", "sh", "-c", "touch /work/x/made; exit 3")
+    assert (control.returncode, os.listdir(tmp_path / "tree" / "free")) == (77, ["made"]), "imported when the payload had ended"
 
 
 def test_the_cache_cannot_be_read_through_a_linked_folder(jailpy, tmp_path):
