@@ -124,13 +124,18 @@ class Live(View):
 
 
 def show(grading: Grading, folder: str, redaction: Show | None = None) -> None:
-    """Print the table of results on standard output, and on standard error what came of all and where the reports are."""
+    """Print the table of results on standard output, and on standard error what came of all and where the reports are.
+
+    The table is redacted as the reports are: students read the logs of build servers.
+    """
     from rich.console import Console
+
+    from jailpy.services.grading.redact import redact
 
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDE
-    console.print(_table(grading))
+    console.print(_table(redact(grading, redaction or "all")))
     for entry in grading.submissions:
         for text in entry.notes if entry.expected else ():
             say(f"warning: {short(entry.name, _NAME)}: {text}")

@@ -266,6 +266,15 @@ def test_redaction_reaches_every_report(grade, sums, handed_in, tmp_path):
     assert not (tmp_path / "out" / "isolate").exists()
 
 
+@pytest.mark.parametrize(("show", "told"), [("sample", False), ("verdict", False), ("all", True)])
+def test_redaction_reaches_the_table(grade, tmp_path, show, told):
+    """Students read the log of a build server: a program can end with an exit status that is in the secret input."""
+    write(tmp_path, {"p/secret/1.in": "77\n", "p/secret/1.ans": "1\n", "spy.py": "raise SystemExit(int(input()))\n"})
+    done = grade("p", "spy.py", "--report", "out", "--show", show)
+    assert "RTE" in done.stdout
+    assert ("77" in done.stdout + done.stderr) == told
+
+
 def test_exec_loads_nothing_of_grading():
     """What `jailpy exec` imports has none of the libraries that grading needs: tests/test_project.py lists them."""
     from tests.test_project import FORBIDDEN_ON_THE_WAY

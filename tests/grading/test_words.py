@@ -182,7 +182,7 @@ FULL = SubmissionResult(
             kind=kind,
             verdict=Verdict.WA,
             exit_code=65,
-            evidence=Evidence(limit="system calls", source="denied: socket x65"),
+            evidence=Evidence(limit="system calls", measured=65, source="denied: socket x65"),
             cpu_s=0.5,
             message="for judges",
             team_message="for teams",
@@ -208,3 +208,11 @@ def test_verdict_leaves_no_texts_of_secret_tests():
     sample, secret = redact_submission(FULL, "verdict").tests
     assert sample == replace(FULL.tests[0], message="")
     assert secret == TestResult(name="secret/1", verdict=Verdict.WA, cpu_s=0.5, evidence=Evidence(limit="system calls"))
+
+
+@pytest.mark.parametrize(("number", "left"), [(11, 11), (8, 8), (6, 6), (10, None), (40, None)])
+def test_verdict_leaves_the_signal_of_a_crash_alone(number, left):
+    test = TestResult(name="secret/1", verdict=Verdict.RTE, signal=number)
+    (shown,) = redact_submission(SubmissionResult(name="a", verdict=Verdict.RTE, tests=(test,)), "verdict").tests
+    assert shown.signal == left
+    assert explain(shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Literal, TypeAlias
 
 from msgspec.structs import replace
@@ -10,13 +11,15 @@ from jailpy.services.grading.results import Excerpt, Grading, ProblemInfo, Submi
 
 Show: TypeAlias = Literal["sample", "verdict", "all"]
 LEVELS: tuple[Show, ...] = ("sample", "verdict", "all")
+_CRASHES = (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGKILL, signal.SIGSEGV, signal.SIGXFSZ)
 
 
 def redact(grading: Grading, show: Show) -> Grading:
     """Return a grading without what students may not see.
 
     `all` leaves everything. `verdict` leaves of a secret test its name, verdict and figures, but none of its texts and not
-    its exit code or the calls it was denied: a program could tell the secret input by them.
+    its exit code, the calls it was denied, their number, or a signal that is not a crash's: a program could tell the secret
+    input by them.
     `sample` leaves nothing of secret tests and their groups: only what the whole submission came to. With both, the
     checkers' words for judges go, as they may quote the answer.
     """
@@ -49,6 +52,7 @@ def _is_sample(group: str) -> bool:
 def _test(test: TestResult) -> TestResult:
     if test.kind == "sample":
         return replace(test, message="")
-    evidence = test.evidence and replace(test.evidence, source="")
+    evidence = test.evidence and replace(test.evidence, source="", measured=None)
+    crash = test.signal if test.signal in _CRASHES else None
     kept = replace(test, message="", team_message="", output=Excerpt(), error_output=Excerpt())
-    return replace(kept, exit_code=None, evidence=evidence)
+    return replace(kept, exit_code=None, signal=crash, evidence=evidence)
