@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+
 import pytest
 
 from jailpy.errors import ProblemError
@@ -154,6 +157,23 @@ def test_included_files_and_constants(judge_of, need_tool, tmp_path):
         judge.judge(submission("a.py", "print(input() if open('readme.txt').read() == 'for all' else 0)\n")).verdict
         == Verdict.AC
     )
+
+
+@pytest.mark.parametrize("name", ["data/secret/1.in", "include/c/a.h", "output_validator/b.py"])
+@pytest.mark.parametrize("kind", ["device", "pipe", "file"])
+def test_what_is_no_file_is_not_read(tmp_path, name, kind):
+    """A link to /dev/zero has no end, a pipe that nobody writes to neither."""
+    path = new(tmp_path, LIMIT, {**ONE, "output_validator/v.py": "", "include/c/b.h": "", name: "x"}) / name
+    path.unlink()
+    if kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.write_text("x")
+    wanted = pytest.raises(ProblemError, match="regular file") if kind != "file" else contextlib.nullcontext()
+    with wanted:
+        assert Problem.load(tmp_path / "p").digest
 
 
 def test_constants_that_name_each_other_do_not_grow(tmp_path):

@@ -12,7 +12,7 @@ from jailpy.errors import JailPyError, ProblemError
 from jailpy.services import languages
 from jailpy.services.grading import checkers
 from jailpy.services.grading.names import file_and_folder
-from jailpy.services.grading.problem import files_below
+from jailpy.services.grading.problem import files_below, opened
 from jailpy.services.grading.results import CompileResult, Verdict
 from jailpy.services.grading.verdicts import evidence_of, excerpt
 from jailpy.services.grading.words import short
@@ -145,11 +145,14 @@ def included(problem: Problem, code: str) -> dict[str, bytes]:
 
 
 def read(path: str, constants: Mapping[str, str]) -> dict[str, bytes]:
-    """Return a file under its own name, or the files below a folder under their paths; nothing where there is neither."""
+    """Return a file under its own name, or the files below a folder under their paths; nothing where there is neither.
+
+    Raises OSError, ProblemError.
+    """
     top = os.path.dirname(path) if os.path.isfile(path) else path
     found = {}
     for each in files_below(path):
-        with open(each, "rb") as file:
+        with opened(each) as file:
             found[os.path.relpath(each, top)] = _filled(file.read(), constants)
     return found
 

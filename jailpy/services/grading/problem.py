@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import stat
 from typing import Any, Literal
 
 import msgspec
@@ -15,6 +16,7 @@ from jailpy.services.grading import results
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from io import BufferedReader
 
     from jailpy.services.grading.submission import Submission
 
@@ -211,9 +213,18 @@ def files_below(path: str) -> list[str]:
     return sorted(os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
 
 
+def opened(path: str) -> BufferedReader:
+    """Open a file of a problem. Raises OSError; ProblemError for a pipe or a device, which may have no end."""
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise ProblemError(f"{path}: is no regular file")
+    return open(number, "rb")
+
+
 def _sum(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
+        with opened(path) as file:
             return hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
         raise ProblemError(f"{path}: {error.strerror}") from error

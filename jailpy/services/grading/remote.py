@@ -13,7 +13,7 @@ from distributed import WorkerPlugin, get_worker
 
 from jailpy.services.grading.engine import Judge, Options
 from jailpy.services.grading.names import file_path
-from jailpy.services.grading.problem import Problem, files_below
+from jailpy.services.grading.problem import Problem, files_below, opened
 from jailpy.services.grading.session import sound
 from jailpy.services.grading.slots import physical_cores
 from jailpy.services.grading.submission import Submission
@@ -94,10 +94,10 @@ class _File(msgspec.Struct, frozen=True, array_like=True):
 
 
 def pack(folder: str) -> bytes:
-    """Pack the files of a problem's folder. Links are followed, so that the copy is whole. Raises OSError, ValueError."""
+    """Pack the files of a problem's folder. Links are followed: the copy is whole. Raises OSError, ValueError, ProblemError."""
     found = []
     for path in files_below(folder):
-        with open(path, "rb") as file:
+        with opened(path) as file:
             found.append(_File(file_path(os.path.relpath(path, folder)), os.fstat(file.fileno()).st_mode & 0o777, file.read()))
     return msgspec.msgpack.encode(found)
 
