@@ -9,6 +9,7 @@ Everything below the work folder is the payload's and hostile: names, types, siz
   says of the descriptor that is then read.
 * A copy is made under no name, or a private one, and renamed into place: DEST is the old file or the whole new one, and
   a link at DEST is replaced, never followed.
+* Folders of JailPy's own (its code, say) are not entered: names in a folder are the payload's, and DEST may lie around them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from jailpy import escape
 from jailpy.errors import UsageError
 from jailpy.frozen import Frozen
 from jailpy.kernel import mount
+from jailpy.profile import own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -141,13 +143,14 @@ class _Taking:
         self._bytes = limits.disk
         self._words = MOST_WORDS
         self._files = limits.inodes
+        self._own = own.doors()
         self._largest = limits.disk if limits.file_size is None else min(limits.disk, limits.file_size)
 
     def take(self, wanted: Order, view: int, path: str) -> None:
         """Take one file or folder of a view."""
         try:
             if self._is_folder(view, path):
-                target = _folder_at(wanted.folder, wanted.base) if wanted.base else os.dup(wanted.folder)
+                target = self._folder_at(wanted.folder, wanted.base) if wanted.base else os.dup(wanted.folder)
                 self._take_folder(view, path, target, (wanted.name, wanted.destination), 1)
                 return
             base = wanted.base or os.path.basename(path)
@@ -188,9 +191,15 @@ class _Taking:
             elif depth >= DEEPEST:
                 self._add(*said, None, f"more than {DEEPEST} folders deep")
             else:
-                self._take_folder(source, base, _folder_at(target, base), said, depth + 1)
+                self._take_folder(source, base, self._folder_at(target, base), said, depth + 1)
         except _RefusedError as refused:
             self._add(*said, None, str(refused))
+
+    def _folder_at(self, parent: int, base: str) -> int:
+        found = os.fstat(parent)
+        if ((found.st_dev, found.st_ino), base) in self._own:
+            raise _RefusedError("JailPy's own folder")
+        return _folder_at(parent, base)
 
     def _take_folder(self, folder: int, path: str, target: int, said: tuple[str, str], depth: int) -> None:
         """Take a folder; closes `target`."""

@@ -96,29 +96,14 @@ def _writable_settings(document: Document) -> Iterator[tuple[str, str, str]]:
         return
     import os
 
-    from jailpy import cache
-    from jailpy.profile.locate import user_folder
+    from jailpy.profile import own
 
-    own = [
-        ("profiles", user_folder()),
-        *(("cache", place) for place in cache.places()),
-        *(("code", place) for place in _code()),
-    ]
     for entry in shown:
         source = os.path.expanduser(split_show(entry)[0])
-        for what, place in own:
+        for what, place in own.places():
             if _meet(source, place):
                 yield "filesystem.rw", entry, f"expected a folder without JailPy's own {what} ({printable(place)})"
                 break
-
-
-def _code() -> list[str]:
-    """Return where JailPy imports from: its package, the standard library, and the virtual environment where it is in one."""
-    import os
-    import sys
-
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return [package, os.path.dirname(os.path.abspath(os.__file__)), *([sys.prefix] if sys.prefix != sys.base_prefix else [])]
 
 
 def _meet(one: str, other: str) -> bool:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
+import shutil
 import stat
+import subprocess
+import sys
 
 import pytest
 
+import jailpy as package
 from tests.core import PATIENCE, PYTHON, execute
 from tests.kernel.test_filesystem import read, refusal
 
@@ -150,6 +155,48 @@ def test_links_that_the_payload_plants_in_a_writable_folder_of_the_host(sh, here
     assert (here / "secret").read_text() == SECRET
     assert read(here / "shared" / "old" / "r") == b"mine\n"
     assert not (here / "shared" / "direct").is_symlink()
+
+
+def test_nothing_is_written_into_jailpys_own_folders(here, jailpy):
+    """A payload makes a folder where a file is wanted, and DEST is the folder around them: JailPy imports from there later."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(package.__file__)))
+    shutil.copytree(f"{root}/jailpy", here / "jailpy")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(here),
+        "XDG_CONFIG_HOME": f"{here}/config",
+        "XDG_CACHE_HOME": f"{here}/cache",
+    }
+    places = ["jailpy/cli", "config/jailpy/profiles", "cache/jailpy", "other/jailpy"]
+    script = (
+        "for place in "
+        + " ".join(places)
+        + "; do mkdir -p out.txt/$place; echo 'raise SystemExit(77)' >out.txt/$place/unshown.py; done; exit 3"
+    )
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "jailpy",
+        "exec",
+        "--report",
+        "r.json",
+        "--get",
+        "out.txt:.",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    collected = json.loads(read(here / "r.json"))["collected"]
+    assert {entry["name"]: entry["refused"] for entry in collected} == {
+        "out.txt/jailpy": "JailPy's own folder", "out.txt/config": "JailPy's own folder", "out.txt/cache/jailpy": "JailPy's own folder",
+        "out.txt/other/jailpy/unshown.py": None,
+    }  # fmt: skip
+    assert done.returncode == 3
+    shutil.copy(here / "other" / "jailpy" / "unshown.py", here / "jailpy" / "cli" / "unshown.py")
+    assert subprocess.run(command, env=environment, capture_output=True, timeout=60).returncode == 77, "it would be imported"
 
 
 def test_names_that_the_host_obeys_are_told(sh, here):
