@@ -28,7 +28,8 @@ _OF_A_RUN = (mounts.NewProc, mounts.NewDevpts, mounts.BindReadOnly, mounts.Offer
 def sources(plan: Plan) -> tuple[Source, ...]:
     """Return what the plan shows of the interpreter, of folders in PYTHONPATH, and of modules to preload, by their names."""
     command = execute(plan)
-    programs = {os.fsdecode(candidate) for candidate in command.candidates}
+    folder = plan.profile.filesystem.workdir
+    programs = {os.path.normpath(os.path.join(folder, os.fsdecode(candidate))) for candidate in command.candidates}
     hosts = {*(os.path.realpath(host_path(plan, program)) for program in programs), *_caller()}
     modules = {name.partition(".")[0] for name in plan.command.preload}
     on_path = on_python_path(plan)

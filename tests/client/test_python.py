@@ -424,6 +424,12 @@ def test_an_interpreter_that_path_finds_in_a_shown_folder_is_executed_in_the_jai
     assert (done.stdout, done.stderr) == ("", "True\n")
 
 
+@pytest.mark.parametrize("path", ["/work/bin/python", "bin/python", "./bin/python", "/work/bin/../bin/python"])
+def test_an_interpreter_by_every_kind_of_path(launcher, tmp_path, path):
+    (tmp_path / "python").symlink_to(PYTHON)
+    assert launcher.python("print(1)\n", interpreter=path, ro=[f"{tmp_path}:/work/bin"]).stdout == b"1\n"
+
+
 def test_the_callers_own_python_by_its_name_is_warm(launcher):
     done = launcher.python("print(1)\n", interpreter="python3", runtime=["caller-python"], check=True)
     assert (done.stdout, done.usage["sources"]["memory_peak_bytes"].endswith("without the template's pages")) == (b"1\n", True)
