@@ -34,7 +34,7 @@ def explain(test: TestResult) -> str:
 
 def explain_submission(result: SubmissionResult) -> str:
     """Return the submission's verdict as sentences: why it was not judged, or where it failed first."""
-    if result.compile and not result.compile.ok:
+    if result.compile and not result.compile.ok and (result.compile.exit_code != 0 or not result.message):
         return _compile(result.compile)
     if result.message:
         return _sentence(line(result.message))
