@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jailpy.client.running import Running
 
 _BOOT = (
-    "import sys; sys.prefix, sys.base_prefix = sys.argv[2:4]; sys.path[:0] = sys.argv[4:]; "
+    "import sys; sys.prefix, sys.base_prefix = sys.argv[2:4]; sys.path += sys.argv[4:]; "
     "from jailpy.server import main; main.main(int(sys.argv[1]))"
 )
 _LIBRARIES = ("pyseccomp", "py_landlock", "jeepney", "typing_extensions")
