@@ -102,7 +102,8 @@ def _writable_settings(document: Document) -> Iterator[tuple[str, str, str]]:
         source = os.path.expanduser(split_show(entry)[0])
         for what, place in own.places():
             if _meet(source, place):
-                yield "filesystem.rw", entry, f"expected a folder without JailPy's own {what} ({printable(place)})"
+                inside = f"expected a folder without JailPy's own {what} ({printable(place)})"
+                yield "filesystem.rw", entry, f"{inside}; show what the command writes to, or the folder by cow"
                 break
 
 
