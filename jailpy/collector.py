@@ -9,7 +9,8 @@ Everything below the work folder is the payload's and hostile: names, types, siz
   says of the descriptor that is then read.
 * A copy is made under no name, or a private one, and renamed into place: DEST is the old file or the whole new one, and
   a link at DEST is replaced, never followed.
-* Folders of JailPy's own (its code, say) are not entered: names in a folder are the payload's, and DEST may lie around them.
+* A folder's files go among others only where the caller has said that it is one: the payload makes a folder of a file that
+  was wanted. Folders of JailPy's own (its code, say) are not entered all the same.
 """
 
 from __future__ import annotations
@@ -73,6 +74,14 @@ class Order(Frozen):
     destination: str
     folder: int
     base: str
+
+    def takes_folder(self) -> bool:
+        """Say whether the files of a folder may go straight into DEST, which is there: it has the same name, or holds nothing.
+
+        Or NAME ends with a slash.
+        """
+        last = self.name.rpartition("/")[2]
+        return last in ("", ".", os.path.basename(self.destination)) or not os.listdir(self.folder)
 
 
 def order(wanted: tuple[tuple[str, str], ...]) -> list[Order]:
@@ -150,8 +159,7 @@ class _Taking:
         """Take one file or folder of a view."""
         try:
             if self._is_folder(view, path):
-                target = self._folder_at(wanted.folder, wanted.base) if wanted.base else os.dup(wanted.folder)
-                self._take_folder(view, path, target, (wanted.name, wanted.destination), 1)
+                self._take_folder(view, path, self._target(wanted), (wanted.name.rstrip("/"), wanted.destination), 1)
                 return
             base = wanted.base or os.path.basename(path)
             destination = wanted.destination if wanted.base else f"{wanted.destination}/{base}"
@@ -159,6 +167,14 @@ class _Taking:
             self._add(wanted.name, destination, count, None)
         except _RefusedError as refused:
             self._add(wanted.name, wanted.destination, None, str(refused))
+
+    def _target(self, wanted: Order) -> int:
+        """Open the folder that the files of a folder go into. Raises _RefusedError."""
+        if wanted.base:
+            return self._folder_at(wanted.folder, wanted.base)
+        if not wanted.takes_folder():
+            raise _RefusedError("a folder, and DEST holds other files: NAME/ has its files go among them")
+        return os.dup(wanted.folder)
 
     def _is_folder(self, folder: int, path: str) -> bool:
         """Look at a path without opening what it names. Raises _RefusedError for all but a file or a folder."""

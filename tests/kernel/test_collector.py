@@ -158,7 +158,7 @@ def test_links_that_the_payload_plants_in_a_writable_folder_of_the_host(sh, here
 
 
 def test_nothing_is_written_into_jailpys_own_folders(here, jailpy):
-    """A payload makes a folder where a file is wanted, and DEST is the folder around them: JailPy imports from there later."""
+    """A payload names the files of a folder, and DEST is the folder around them: JailPy imports from there later."""
     root = os.path.dirname(os.path.dirname(os.path.abspath(package.__file__)))
     shutil.copytree(f"{root}/jailpy", here / "jailpy")
     environment = {
@@ -182,7 +182,7 @@ def test_nothing_is_written_into_jailpys_own_folders(here, jailpy):
         "--report",
         "r.json",
         "--get",
-        "out.txt:.",
+        "out.txt/:.",
         "--",
         "sh",
         "-c",

@@ -58,6 +58,33 @@ def refused(place, name, **bounds):
     return entries[name]["refused"]
 
 
+def test_a_folder_in_a_files_place_replaces_nothing_of_the_callers(place):
+    """The payload makes a folder of what is wanted, and names what is in it like files of DEST."""
+    (place.work / "result.txt").mkdir()
+    (place.work / "result.txt" / "Makefile").write_text("all:; evil\n")
+    (place.out / "Makefile").write_text("all:\n")
+    entries = collect(place, ("result.txt", str(place.out)))
+    assert entries["result.txt"]["refused"] == "a folder, and DEST holds other files: NAME/ has its files go among them"
+    assert (place.out / "Makefile").read_text() == "all:\n"
+    for name in ("result.txt/", "result.txt/.", "./result.txt//"):
+        (place.out / "Makefile").write_text("all:\n")
+        assert [entry["refused"] for entry in collect(place, (name, f"{place.out}/")).values()] == [None], "the control"
+        assert (place.out / "Makefile").read_text() == "all:; evil\n"
+
+
+@pytest.mark.parametrize(("destination", "left"), [("out", ()), ("out/tree", ("tree/kept",)), ("out/new", ())])
+def test_a_folder_goes_into_one_that_is_new_empty_or_has_its_name(place, destination, left):
+    (place.work / "tree").mkdir()
+    (place.work / "tree" / "file").write_text("1")
+    for name in left:
+        (place.out / name).parent.mkdir(exist_ok=True)
+        (place.out / name).write_text("kept")
+    entries = collect(place, ("tree", f"{place.top}/{destination}"))
+    assert {name: entry["refused"] for name, entry in entries.items()} == {"tree/file": None}
+    assert (place.top / destination / "file").read_text() == "1"
+    assert all((place.out / name).read_text() == "kept" for name in left)
+
+
 def test_a_file_is_copied_with_the_mode_of_the_caller(place):
     (place.work / "tool").write_text("#!/bin/sh\n")
     (place.work / "tool").chmod(0o4711)
