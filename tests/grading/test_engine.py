@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import resource
 import tempfile
 import threading
 import types
@@ -20,6 +21,7 @@ from jailpy.services.languages import Language
 from tests.grading.conftest import submission, write
 
 GOOD = "print(sum(map(int, input().split())))\n"
+C = '#include <stdio.h>\nint main(void) { int a, b; scanf("%d %d", &a, &b); printf("%d", a + b); }\n'
 PERL = "my ($a, $b) = split ' ', <STDIN>; print $a + $b;\n"
 
 
@@ -147,10 +149,19 @@ def test_odd_submissions_get_a_verdict(judge_of, sums, name, content, language, 
     assert verdict_of(judge, "good.py", GOOD).verdict == Verdict.AC
 
 
-def test_a_submission_may_have_many_files(judge_of, sums):
-    """More than one message to the launcher has room for: each is shown by itself."""
-    more = [(f"{number}.txt", "") for number in range(990)]
-    assert verdict_of(judge_of(sums), "many", ("main.pl", PERL), *more).verdict == Verdict.AC
+def test_a_submission_may_have_many_files(judge_of, sums, need_tool):
+    """More than a message to the launcher has room for: each is shown by itself. What is compiled has all that are taken."""
+    need_tool("gcc")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, before[1]))
+    try:
+        judge = judge_of(sums)
+        more = [(f"{number}.txt", "") for number in range(990)]
+        assert verdict_of(judge, "shown", ("main.pl", PERL), *more[:450]).verdict == Verdict.AC
+        assert verdict_of(judge, "compiled", ("main.c", C), *more).verdict == Verdict.AC
+        assert "at most 500" in verdict_of(judge, "too many", ("main.pl", PERL), *more).message
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 @pytest.mark.parametrize(("files", "verdict"), [(20, "AC"), (5000, "CE")])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 WORK = "/work"
 _OLDEST_WARM = (3, 11)
 _EXECUTABLE = 0o755
-_MOST_SHOWN = 2000  # files and folders, each a mount of its own in every run; a submission has 1000 at most
+_MOST_SHOWN = 500  # files and folders, each a mount of its own in every run; a launcher may have but 1024 descriptors
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +121,7 @@ def _problem_of(language: Language, kept: str, names: Names) -> str:
     if language.keeps == "binary":
         return "" if os.path.exists(os.path.join(kept, names.binary)) else "made no program"
     found = len(os.listdir(kept))
-    return f"left {found} files and folders: at most {_MOST_SHOWN} are taken" if found > _MOST_SHOWN else ""
+    return f"left {found} files and folders side by side: at most {_MOST_SHOWN} are taken" if found > _MOST_SHOWN else ""
 
 
 def _no_option(path: str) -> str:
@@ -144,7 +144,7 @@ def _compile(
         profile="build",
         runtime=language.runtime,
         ro=[f"{os.path.realpath(path)}:{path}" for path in language.shows if os.path.exists(path)],
-        put=[f"{sources}/{name}:{WORK}/{name}" for name in sorted(os.listdir(sources))],
+        put=[f"{sources}:{WORK}"],
         get=[f"{wanted}:{kept}"],
         stderr=subprocess.STDOUT,
         **limits,
