@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from tests.core import PATIENCE, PID_NAMESPACE
+from tests.core import PATIENCE, PID_NAMESPACE, cgroups
 
 JAIL_PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -87,9 +87,7 @@ def launcher_is_gone(cgroup):
 
 def left_cgroups():
     """List the cgroups of runs that are over, in every hierarchy."""
-    return {
-        os.path.join(folder, name) for folder, names, _ in os.walk("/sys/fs/cgroup") for name in names if launcher_is_gone(name)
-    }
+    return {os.path.join(folder, name) for folder, name in cgroups() if launcher_is_gone(name)}
 
 
 def mounts():

@@ -35,12 +35,24 @@ def alive(word):
     return found
 
 
+def cgroups():
+    """Yield folder and name of each cgroup, however deep: another suite's tests may make more levels than os.walk() bears."""
+    folders = ["/sys/fs/cgroup"]
+    while folders:
+        folder = folders.pop()
+        try:
+            names = [entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]
+        except OSError:
+            continue  # removed since, or its path is too long
+        folders += [os.path.join(folder, name) for name in names]
+        yield from ((folder, name) for name in names)
+
+
 def groups_of(launcher):
     """List the cgroups of one launcher's runs, in every hierarchy. Its scope systemd removes some time later."""
     return [
         os.path.join(folder, name)
-        for folder, names, _ in os.walk("/sys/fs/cgroup")
-        for name in names
+        for folder, name in cgroups()
         if name.startswith(f"jailpy-{launcher}-") and f"-{PID_NAMESPACE}-" in name and not name.endswith(("-0", ".scope"))
     ]
 

@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from jailpy.kernel import landlock
+from tests.core import cgroups
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NOBODYS = 23456
@@ -243,11 +244,7 @@ AS_STRANGER = ("setpriv", "--reuid", str(NOBODYS), "--regid", str(NOBODYS), "--c
 
 
 def folders_made():
-    return [
-        f"{folder}/jailpy-{NOBODYS}"
-        for folder, _, _ in os.walk("/sys/fs/cgroup")
-        if os.path.isdir(f"{folder}/jailpy-{NOBODYS}")
-    ]
+    return [f"{folder}/{name}" for folder, name in cgroups() if name == f"jailpy-{NOBODYS}"]
 
 
 @pytest.mark.root
