@@ -1,4 +1,4 @@
-"""Submissions through JailPy's judge, and the same programs without jails by as many threads. In a process of its own."""
+"""Submissions through JailPy's judge, and by as many threads without jails and in bubblewrap's. In a process of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from benchmarks.common import FailedError
+from benchmarks import peers
+from benchmarks.common import FailedError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,21 +23,24 @@ SOURCES = {
 }
 
 
-def speed(language: str, submissions: int, tests: int, jobs: int) -> dict[str, float]:
+def speed(language: str, submissions: int, tests: int, jobs: int) -> dict[str, float | None]:
     """Judge copies of one right program. Returns seconds, runs per second, and milliseconds beside the jailed runs per test.
 
-    `bare_s` is the time of the same programs, compiled already, without jails.
+    `bare_s` is the time of the same programs, compiled already, without jails. `peer_runs_per_s` is what bubblewrap around each
+    program reaches where each submission is compiled (without a jail) and each output compared; None where it is not installed.
     """
     with tempfile.TemporaryDirectory(prefix="jailpy-benchmark-") as folder:
         inputs = _problem(folder, tests)
         graded_s, beside_s = _graded(folder, language, submissions, jobs)
         bare_s = _bare(folder, language, inputs * submissions, jobs)
+        peer_s = _peer(folder, language, inputs, submissions, jobs)
     runs = submissions * tests
     return {
         "graded_s": graded_s,
         "bare_s": bare_s,
         "runs_per_s": runs / graded_s,
         "beside_ms": beside_s / runs * 1000,
+        "peer_runs_per_s": runs / peer_s if peer_s else None,
     }
 
 
@@ -97,19 +101,45 @@ class _Clock:
 
 def _bare(folder: str, language: str, inputs: Sequence[str], jobs: int) -> float:
     """Return how long the program takes on these inputs, by as many threads as there were jobs."""
-    path = os.path.join(folder, f"bare.{language}")
-    with open(path, "w", encoding="ascii") as file:
-        file.write(SOURCES[language])
-    command = ["/usr/bin/python3", path]
-    if language == "c":
-        command = [os.path.join(folder, "bare")]
-        subprocess.run(["gcc", "-O2", "-static", "-o", command[0], path], check=True)
+    command = _program(folder, language, "bare")
+    started = time.perf_counter()
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(lambda source: _output(command, source), inputs))
+    return time.perf_counter() - started
 
-    def once(source: str) -> bytes:
-        with open(source, "rb") as file:
-            return subprocess.run(command, stdin=file, capture_output=True, check=True).stdout
+
+def _peer(folder: str, language: str, inputs: Sequence[str], submissions: int, jobs: int) -> float | None:
+    """Return how long bubblewrap's jails take, one for each input of each submission; None where there is no bubblewrap."""
+    try:
+        prefix = [peers.BUBBLEWRAP.path(), *peers.BUBBLEWRAP.options.split()]
+    except UnavailableError:
+        return None
+
+    def judge(number: int) -> None:
+        *interpreter, path = _program(folder, language, f"peer-{number}")
+        command = [*prefix, "--ro-bind", path, "/program", "--", *interpreter, "/program"]
+        for source in inputs:
+            with open(f"{source[:-3]}.ans", "rb") as answer:
+                if _output(command, source) != answer.read():
+                    raise FailedError(f"bubblewrap: a right program gave a wrong answer to {source}")
 
     started = time.perf_counter()
     with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(once, inputs))
+        list(pool.map(judge, range(submissions)))
     return time.perf_counter() - started
+
+
+def _program(folder: str, language: str, name: str) -> list[str]:
+    """Write the program, compile it where its language is compiled; return the command."""
+    path = os.path.join(folder, f"{name}.{language}")
+    with open(path, "w", encoding="ascii") as file:
+        file.write(SOURCES[language])
+    if language != "c":
+        return ["/usr/bin/python3", path]
+    subprocess.run(["gcc", "-O2", "-static", "-o", path[:-2], path], check=True)
+    return [path[:-2]]
+
+
+def _output(command: Sequence[str], source: str) -> bytes:
+    with open(source, "rb") as file:
+        return subprocess.run(command, stdin=file, capture_output=True, check=True).stdout

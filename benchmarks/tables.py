@@ -143,11 +143,13 @@ def grading(part: Mapping[str, Any]) -> Grid:
         (
             f"{row['submissions']} {row['name']}",
             *(f"{row[key]:.1f}" for key in ("graded_s", "bare_s", "runs_per_s")),
+            f"{row['peer_runs_per_s']:.1f}" if row["peer_runs_per_s"] else NONE,
             f"{row['beside_ms']:.2f}",
         )
         for row in part["rows"]
     ]
-    columns = ("", "judged, s", "without jails, s", "runs per second", "beside the jailed run, ms per test")
+    speeds = ("runs per second", "bubblewrap's runs per second")
+    columns = ("", "judged, s", "without jails, s", *speeds, "beside the jailed run, ms per test")
     return Grid(f"Judging, {part['jobs']} at a time", columns, rows)
 
 
