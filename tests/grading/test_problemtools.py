@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -15,6 +16,7 @@ from jailpy.services.grading import examples
 from jailpy.services.grading.engine import Judge, Options
 from jailpy.services.grading.problem import Problem
 from jailpy.services.grading.verify import Verifying
+from tests.core import PATIENCE, alive, eventually, token
 from tests.grading.conftest import write
 from tests.grading.packages import PACKAGES
 
@@ -105,6 +107,22 @@ def test_verifyproblem_with_a_jail_around_each_program(verifyproblem, need_tool,
     plain = write(tmp_path / "config", {"problemtools/languages.yaml": PLAIN})
     for name in ("change", "guess"):
         assert theirs(verifyproblem, f"{OWN}/{name}", config, path) == theirs(verifyproblem, f"{OWN}/{name}", plain)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_jail_ends_with_the_script_around_it(jailed, tmp_path, number):
+    """verifyproblem's interactive runner kills that at its wall limit, and knows of nothing below."""
+    _, path = jailed
+    folder, word = tmp_path / "folder", token()
+    folder.mkdir()
+    command = ["python3", "-c", f"import os, time; os.write(1, b'in'); time.sleep(60)  # {word}"]
+    script = f"{path.partition(':')[0]}/jailed"
+    environment = {**os.environ, "PATH": path}
+    with subprocess.Popen([script, folder, "256", "none", *command], stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout.read(2) == b"in"
+        assert len(alive(word)) > 2, "the script, the launcher, and the program"
+        process.send_signal(number)
+    assert eventually(lambda: not alive(word), PATIENCE)
 
 
 def test_the_programs_are_really_in_jails(verifyproblem, tmp_path, jailed):
