@@ -12,6 +12,7 @@ import stat
 
 DEEPEST = 200
 _CHUNK = 1 << 20
+_NO_BOUND = 1 << 62
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -34,11 +35,9 @@ class Room:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-_BOUNDLESS = Room(1 << 62, 1 << 62)
-
-
-def copy_tree(source: int, path: str, room: Room = _BOUNDLESS) -> None:
+def copy_tree(source: int, path: str, room: Room | None = None) -> None:
     """Copy what the O_PATH descriptor `source` refers to (a file or a folder) to `path`. Raises OSError."""
+    room = room or Room(_NO_BOUND, _NO_BOUND)
     reopened = f"/proc/self/fd/{source}"
     if stat.S_ISDIR(os.fstat(source).st_mode):
         folder = os.open(reopened, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -32,13 +32,13 @@ def sources(plan: Plan) -> tuple[Source, ...]:
     programs = {os.path.normpath(os.path.join(folder, os.fsdecode(candidate))) for candidate in command.candidates}
     hosts = {*(os.path.realpath(host_path(plan, program)) for program in programs), *_caller()}
     modules = {name.partition(".")[0] for name in plan.command.preload}
-    on_path = on_python_path(plan)
+    importable = on_python_path(plan)
 
     def is_needed(source: Source) -> bool:
         at = source.destination
         if os.path.basename(at).partition(".")[0] in modules or any(_lies_in(path, source.path) for path in hosts):
             return True
-        return any(_lies_in(path, at) for path in programs) or source in on_path
+        return any(_lies_in(path, at) for path in programs) or source in importable
 
     return tuple(source for source in plan.command.sources if is_needed(source))
 
@@ -58,19 +58,21 @@ def on_path(plan: Plan) -> list[Source]:
 
     Not the Python that runs this program: the preset caller-python puts it there.
     """
-    command, own = execute(plan), [*_caller()]
+    command = execute(plan)
     if b"/" in command.argv[0]:
         return []
     places = [os.fsdecode(candidate) for candidate in command.candidates]
     shown = [source for source in plan.command.sources if any(_lies_in(place, source.destination) for place in places)]
-    return [source for source in shown if not any(_lies_in(source.path, prefix) for prefix in own)]
+    return [source for source in shown if not any(_lies_in(source.path, prefix) for prefix in _caller())]
 
 
 def may_change(plan: Plan) -> bool:
     """Say whether a run may write to the files that its interpreter is made of, where it sees them or by another path."""
+    writable = [source.path for source in plan.command.sources if source.mode == "rw"]
+    if not writable:  # nearly always: the rest looks at the host's files, at each run
+        return False
     system = [step.path for step in plan.steps if isinstance(step, mounts.ShowSystem)]
     seen = [*system, *(source.path for source in sources(plan))]
-    writable = [source.path for source in plan.command.sources if source.mode == "rw"]
     return any(_lies_in(one, other) or _lies_in(other, one) for one in seen for other in writable)
 
 
