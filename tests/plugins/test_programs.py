@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
 import jailpy
+from jailpy.services.plugins import worker
+from tests.core import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(jailpy.__file__)))
@@ -41,9 +44,17 @@ def test_the_line_protocol(need_tool, language, tool):
             ["/bin/bash", "-c", """echo '{"type":"ready","protocol":2}' >&"$JAILPY_FD"; read -r x"""],
             "is not `ready` with protocol 1",
         ),
+        (
+            ["/bin/bash", "-c", """echo '{"type":"error","id":0,"kind":"Missing","text":"no model"}' >&"$JAILPY_FD"; exit"""],
+            "Missing: no model",
+        ),
     ],
 )
-def test_programs_that_do_not_speak_it(tmp_path, command, said):
+@pytest.mark.parametrize("host", ["quick", "busy"])
+def test_programs_that_do_not_speak_it(tmp_path, monkeypatch, command, said, host):
+    if host == "busy":  # it looks for the processes of a program that has ended
+        meter = worker.Meter
+        monkeypatch.setattr(worker, "Meter", lambda pid: time.sleep(0.5 * PATIENCE) or meter(pid))
     table = {"schema": 1, "name": "mute", "command": command, "entries": ["run"]}
     with jailpy.Plugin(tmp_path, manifest=table) as plugin, pytest.raises(jailpy.PluginError) as caught:
         plugin.run()

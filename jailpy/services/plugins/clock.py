@@ -19,15 +19,18 @@ _HIERARCHIES = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/pids
 
 
 class Meter:
-    """Processor time of a worker's processes."""
+    """Processor time of a worker's processes, found by one of them. Where that ended meanwhile, nothing would be counted."""
 
     def __init__(self, pid: int) -> None:
-        """Learn where the processes are by one that lives. Raises BrokenError where it ends: nothing would be counted."""
         self._used = {pid: 0.0}
         self._lists = _lists(pid)
-        if not _lives(pid):
-            raise violation("the process that wrote its first message has ended")
+        self._found = _lives(pid)
         self._look()
+
+    def expect_found(self) -> None:
+        """Raises BrokenError where nothing would be counted."""
+        if not self._found:
+            raise violation("the process that wrote its first message has ended")
 
     def start(self) -> dict[int, float]:
         """Return what each known process has used."""

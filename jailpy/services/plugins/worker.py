@@ -66,6 +66,7 @@ class Worker:
             return found
         if not isinstance(found, wire.Ready) or found.protocol != wire.VERSION:
             raise violation(f"its first message is not `ready` with protocol {wire.VERSION}")
+        self.meter.expect_found()
         return None
 
     def clock(self, wall: float, cpu: float) -> Clock:
