@@ -173,6 +173,27 @@ def test_what_a_compiler_may_leave_is_bounded(judge_of, sums, files, verdict):
     assert found.compile.ok or "5001 files and folders" in explain_submission(found)
 
 
+@pytest.mark.parametrize(("made", "verdict"), [("/bin/sh", Verdict.AC), (None, Verdict.CE)])
+def test_a_folder_in_the_place_of_a_program_shows_nothing_else(judge_of, sums, made, verdict):
+    """Go puts the program into such a folder of the submission's; what runs while others compile can make one."""
+    judge = judge_of(sums)
+    run, compiler = ("./{binary}",), ("sh", "{main}")
+    judge.languages["raw"] = Language(name="Raw", code="raw", suffixes=(".raw",), compile=compiler, run=run, package="dash")
+    inner = f"printf '#!{made}\\nread a b; echo $((a + b)); ls >&2\\n' > program; chmod +x program" if made else "mkdir program"
+    found = verdict_of(judge, "a.raw", f"mkdir program; cd program; for i in 1 2 3; do : > $i; done; {inner}\n")
+    assert (found.verdict, found.compile.ok) == (verdict, bool(made)), found
+    assert {test.error_output.text for test in found.tests} == ({"program\n"} if made else set())
+
+
+def test_files_of_a_language_without_a_compiler_are_bounded_too(judge_of, sums):
+    judge = judge_of(sums)
+    judge.languages["raw"] = Language(name="Raw", code="raw", suffixes=(".raw",), run=("sh", "{main}"), package="dash")
+    files = [("a.raw", "read a b; echo $((a + b))\n"), *((f"{number}.txt", "") for number in range(500))]
+    assert verdict_of(judge, "few", *files[:-1]).verdict == Verdict.AC
+    found = verdict_of(judge, "many", *files)
+    assert (found.verdict, "501 files and folders" in explain_submission(found)) == (Verdict.CE, True), found
+
+
 def test_a_program_that_is_none_is_its_makers_fault(judge_of, sums):
     """A compiler that can be made to leave a file that is no program: that is not the jail's fault."""
     judge = judge_of(sums)

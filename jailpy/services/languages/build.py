@@ -104,7 +104,8 @@ def build(
     names = Names(files=listed, main=_no_option(main), memory_mib=max(1, memory >> 20))
     run = tuple(language.command(language.run, names))
     if not language.compile or (lazily and language.whole and len(files) == 1):
-        return Built(program=_program(language, sources, run, names))
+        problem = _too_many(sources)
+        return Built(program=None if problem else _program(language, sources, run, names), problem=problem)
     os.mkdir(kept)
     command = tuple(language.command(language.compile, names))
     done = _compile(launcher, language, command, names, (sources, kept), limits)
@@ -119,9 +120,15 @@ def build(
 def _problem_of(language: Language, kept: str, names: Names) -> str:
     """Say why what a compiler left is no program, "" where it may be one. What runs there may be the submission's own code."""
     if language.keeps == "binary":
-        return "" if os.path.exists(os.path.join(kept, names.binary)) else "made no program"
-    found = len(os.listdir(kept))
-    return f"left {found} files and folders side by side: at most {_MOST_SHOWN} are taken" if found > _MOST_SHOWN else ""
+        return "" if os.path.isfile(os.path.join(kept, names.binary)) else "made no program"
+    problem = _too_many(kept)
+    return problem and f"left {problem}"
+
+
+def _too_many(folder: str) -> str:
+    """Say that a folder holds more than a jail can be shown, "" where it does not."""
+    found = len(os.listdir(folder))
+    return f"{found} files and folders side by side: at most {_MOST_SHOWN} are taken" if found > _MOST_SHOWN else ""
 
 
 def _no_option(path: str) -> str:
@@ -152,7 +159,9 @@ def _compile(
 
 
 def _program(language: Language, folder: str, run: tuple[str, ...], names: Names) -> Program:
-    shown = tuple(sorted(os.listdir(folder)))
+    is_binary = language.compile and language.keeps == "binary"
+    # A compiler's run may make a folder of that name, and what is in it comes along.
+    shown = (names.binary,) if is_binary else tuple(sorted(os.listdir(folder)))
     alone = shown == (names.main,) and run == ("python3", names.main)
     warm = language.code == "python3" and alone and _can_be_warm(run[0])
     return Program(language=language, folder=folder, argv=run, shown=shown, warm=warm)
