@@ -29,6 +29,8 @@ def supervise(jail: Jail, streams: tuple[int, int, int], escaped: tuple[bool, bo
     try:
         signals.attach(jail)
         watch.run()
+        if source:
+            source.give_up()
         drain(outputs, watch.pass_on, signals.interrupted)
         return _outcome(watch)
     finally:

@@ -40,6 +40,11 @@ def _reopened(caller: int, access: int) -> int:
         return -1
 
 
+def _has_writers(mode: int) -> bool:
+    """Tell whether somebody may wait for what he writes there to be read."""
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
 def _is_named(descriptor: int) -> bool:
     """Tell whether a pipe or terminal is a FIFO with a name."""
     return not os.isatty(descriptor) and os.readlink(f"/proc/self/fd/{descriptor}").startswith("/")
@@ -139,6 +144,7 @@ class Input:
         self.target = target
         self._end = _END_OF_FILE if is_terminal else b""
         self._own = _reopened(source, os.O_RDONLY)
+        self._caller = source
         self.source = source if self._own < 0 else self._own
         self._pending = memoryview(b"")
 
@@ -147,6 +153,17 @@ class Input:
         if self._own >= 0:
             os.close(self._own)
             self._own = -1
+
+    def give_up(self) -> None:
+        """The payload is dead: let go of the caller's input, so that who writes there sees that nobody reads (pipe(7), EPIPE).
+
+        He may be the one that the payload's last output waits for: two programs that talk would wait for each other for ever.
+        """
+        self.close()
+        if _has_writers(os.fstat(self._caller).st_mode):
+            null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            os.dup2(null, self._caller, inheritable=False)
+            os.close(null)
 
     def interest(self) -> tuple[int, int]:
         """Return the descriptor to poll now, and for what."""

@@ -478,6 +478,24 @@ def test_a_stalled_reader_does_not_stop_the_clocks(jailpy, kind):
     os.close(reader)
 
 
+def test_two_that_talk_and_do_not_listen_end_by_their_limits(jailpy):
+    """Each one's last output waits for the other one, whose payload is dead."""
+    (first_in, second_out), (second_in, first_out) = os.pipe(), os.pipe()
+    pairs = ((first_in, first_out), (second_in, second_out))
+    running = [start(jailpy, "-q", "--wall", "500ms", "--", "yes", stdin=given, stdout=made) for given, made in pairs]
+    for descriptor in (first_in, first_out, second_in, second_out):
+        os.close(descriptor)
+    try:
+        ended = [process.wait(timeout=20) for process in running]
+        assert 124 in ended, "the other one may see that nobody reads"
+        assert set(ended) <= {124, 128 + signal.SIGPIPE}
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+            process.stderr.close()
+
+
 def _name(pid):
     try:
         with open(f"/proc/{pid}/comm") as file:

@@ -111,6 +111,27 @@ def test_kill_ends_a_run_whose_output_nobody_takes(launcher):
         os.close(writer)
 
 
+def write_much(running):
+    """Write more than pipes hold, and say how that ended."""
+    try:
+        for _ in range(100):
+            running.stdin.write(bytes(1 << 16))
+    except BrokenPipeError:
+        return "nobody reads"
+    return "all was taken"
+
+
+def test_who_writes_to_a_dead_payload_is_told_so(launcher):
+    """Its output is still to be taken: two programs that talk with each other would wait for each other for ever."""
+    with launcher.popen(["yes"], stdin=PIPE, stdout=PIPE, wall="300ms") as running:
+        told = []
+        writer = threading.Thread(target=lambda: told.append(write_much(running)), daemon=True)
+        writer.start()
+        writer.join(20)
+        assert told == ["nobody reads"], "nobody has taken the output yet"
+        assert running.stdout.read(2) == b"y\n"
+
+
 def test_orders_to_a_run_that_has_ended_reach_no_other(launcher):
     for _ in range(20):
         first = launcher.popen(["true"])

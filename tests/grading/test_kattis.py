@@ -340,6 +340,22 @@ def test_leaving_a_validator_that_writes_is_no_way_to_a_judge_error(judge_of, ne
     assert found.verdict == verdict, found.tests
 
 
+def test_a_conversation_in_which_both_only_talk_ends(judge_of, tmp_path):
+    """Both pipes are full; what each said last waited for the other one's death, which waited for that."""
+    files = {**ONE, "output_validator/v.py": _WRITES["v.py"]}
+    text = "while True: print('x' * 9999, flush=True)\n"
+    found = judge_of(new(tmp_path, "type: interactive\n" + LIMIT, files)).judge(submission("a.py", text))
+    assert found.verdict == "ITLE", found.tests
+
+
+def test_a_program_that_takes_longer_than_its_validator_may_is_to_blame_for_it(judge_of, tmp_path):
+    files = {**ONE, "output_validator/v.py": "import sys\nsys.exit(42 if sys.stdin.readline() else 43)\n"}
+    settings = "type: interactive\nlimits: {time_limit: 1, memory: 256, validation_time: 1}\n"
+    text = "import time\nwhile True:\n    time.sleep(0.02)\n    sum(range(9999))\n"
+    found = judge_of(new(tmp_path, settings, files)).judge(submission("a.py", text))
+    assert found.verdict == "WTLE", found.tests
+
+
 @pytest.mark.parametrize(("status", "verdict"), [(43, "WA"), (42, "ITLE"), (1, "JE")])
 def test_a_validator_that_decides_before_the_program_has_started(judge_of, tmp_path, status, verdict):
     files = {**ONE, "output_validator/at_once.c": f"int main(void) {{ return {status}; }}\n"}

@@ -122,6 +122,8 @@ class Conversation:
     def _start(self, slot: Slot, test: Test, source: str, said: IO[bytes], checked: IO[bytes]) -> tuple[_Side, _Side]:
         """Start both."""
         options = self._validator.options(slot, test, source)
+        assert self._limits.wall_s is not None
+        options["wall"] += self._limits.wall_s  # it waits for the program, and is not to blame for that
         validator = slot.checks.popen(self._validator.command(test), stdin=PIPE, stdout=PIPE, stderr=checked, **options)
         try:
             options = runs.options(self._program, test, self._limits, self._near)
