@@ -1,7 +1,8 @@
 """Copy a tree into the jail: `--put`, and `--cow` where an overlay cannot be had. The tmpfs bounds what is copied, or `Room`.
 
 The walk holds one descriptor per level and follows no link, so a source that changes meanwhile cannot lead it astray, nor
-hold it up: nothing is waited for that a FIFO in a file's place would keep from coming.
+hold it up: nothing is waited for that a FIFO in a file's place would keep from coming. Nor is there a link on the way to where
+the copy goes: a copy made before may hold some, and here they would lead to the host's files.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ import errno
 import os
 import stat
 
+from jailpy.kernel import mount
+
 DEEPEST = 200
 _CHUNK = 1 << 20
 _NO_BOUND = 1 << 62
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NO_LINKS = mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_NO_MAGICLINKS
 
 
 class Room:
@@ -36,19 +40,28 @@ class Room:
 
 
 def copy_tree(source: int, path: str, room: Room | None = None) -> None:
-    """Copy what the O_PATH descriptor `source` refers to (a file or a folder) to `path`. Raises OSError."""
+    """Copy what the O_PATH descriptor `source` refers to, a file or a folder, to `path`. Raises OSError: ELOOP for a link."""
     room = room or Room(_NO_BOUND, _NO_BOUND)
-    reopened = f"/proc/self/fd/{source}"
-    if stat.S_ISDIR(os.fstat(source).st_mode):
-        folder = os.open(reopened, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        _make_folder(path, stat.S_IMODE(os.fstat(source).st_mode))
-        target = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    around, name = os.path.split(path)
+    into = mount.openat2(mount.AT_FDCWD, os.fsencode(around or "."), os.O_PATH | os.O_DIRECTORY, _NO_LINKS)
+    try:
+        _copy_to(f"/proc/self/fd/{source}", name, into, room)
+    finally:
+        os.close(into)
+
+
+def _copy_to(source: str, name: str, into: int, room: Room) -> None:
+    found = os.stat(source)
+    if stat.S_ISDIR(found.st_mode):
+        folder = os.open(source, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        _make_folder(name, stat.S_IMODE(found.st_mode), into)
+        target = mount.openat2(into, os.fsencode(name), os.O_RDONLY | os.O_DIRECTORY, _NO_LINKS)
         _copy_folder(folder, target, 0, room)
     else:
-        _copy_file(os.open(reopened, _FILE & ~os.O_NOFOLLOW), path, None, room)
+        _copy_file(os.open(source, _FILE & ~os.O_NOFOLLOW), name, into, room)
 
 
-def _make_folder(path: str, mode: int, folder: int | None = None) -> None:
+def _make_folder(path: str, mode: int, folder: int) -> None:
     try:
         os.mkdir(path, dir_fd=folder)
     except FileExistsError:  # the mount point of the copy itself
@@ -88,7 +101,7 @@ def _copy_times(source: int, target: int) -> None:
     os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
-def _copy_file(source: int, name: str, folder: int | None, room: Room) -> None:
+def _copy_file(source: int, name: str, folder: int, room: Room) -> None:
     try:
         found = os.fstat(source)
         if not stat.S_ISREG(found.st_mode):  # another one has taken its place since it was looked at

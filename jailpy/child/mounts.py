@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from jailpy.steps import Step
 
 _HERE = mount.AT_FDCWD
-_NO_LINKS = mount.RESOLVE_BENEATH | mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_NO_MAGICLINKS
+_LINKLESS = mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_NO_MAGICLINKS
+_NO_LINKS = mount.RESOLVE_BENEATH | _LINKLESS
 
 
 def cut_propagation(step: steps.CutPropagation, child: Child) -> None:
@@ -36,7 +37,7 @@ def show_system(step: steps.ShowSystem, child: Child) -> None:
 
 def open_source(step: steps.OpenSource, child: Child) -> None:
     """Apply OpenSource: look the path up once, refuse links, copy the mount that was found."""
-    found = mount.openat2(_HERE, os.fsencode(step.path), os.O_PATH, mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_NO_MAGICLINKS)
+    found = mount.openat2(_HERE, os.fsencode(step.path), os.O_PATH, _LINKLESS)
     child.slots[step.slot] = mount.open_tree(found, b"")
     files.close(found)
     mount.mount_setattr(child.slots[step.slot], step.attributes)
@@ -167,8 +168,10 @@ def change_root(step: steps.ChangeRoot, child: Child) -> None:
 
 
 def offer_folder(step: steps.OfferFolder, child: Child) -> None:
-    """Apply OfferFolder."""
-    view = mount.open_tree(_HERE, os.fsencode(step.path or "."))
+    """Apply OfferFolder. In a folder of the host somebody may put a link in its place meanwhile, which would lead out."""
+    found = mount.openat2(_HERE, os.fsencode(step.path or "."), os.O_PATH, _LINKLESS)
+    view = mount.open_tree(found, b"")
+    files.close(found)
     mount.mount_setattr(view, mount.RDONLY | mount.NOSYMFOLLOW | mount.NOEXEC | mount.NODEV | mount.NOSUID)
     child.send_descriptor(wire.FOLDER, view)
     files.close(view)

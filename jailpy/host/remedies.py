@@ -246,12 +246,15 @@ _NEEDS_RIGHTS = (
     "NewDevpts", "Attach", "TakeFolder", "BindReadOnly", "Mask", "SetAttributes", "ChangeRoot", "NewCgroupNamespace",
     "ForbidUserNamespaces", "DropCapabilities", "MapSource",
 )  # fmt: skip
+_LINK = "what is copied in before it has a link on the way there, which would lead out of the jail: choose another destination"
 _KNOWN: dict[tuple[str, int], str] = {
     ("CloneNamespaces", errno.EAGAIN): "this account's processes are at their limit: ulimit -u, or pids.max of its cgroup",
     ("CloneNamespaces", errno.EBUSY): "the cgroup's parent holds processes of its own: see jailpy doctor",
     ("CopyTree", errno.ENOSPC): "it does not fit the jail's disk limit: raise --disk",
     ("MakeFile", errno.ENOSPC): "it does not fit the jail's disk limit: raise --disk",
     ("CopyIn", errno.ENOSPC): "it does not fit the jail's disk limit: raise --disk",
+    ("CopyTree", errno.ELOOP): _LINK,
+    ("CopyIn", errno.ELOOP): _LINK,
     ("CopyTree", errno.EACCES): "this account may not read all of it",
     ("CopyTree", errno.ENAMETOOLONG): "it has folders more than 200 deep",
     ("MapSource", errno.EOPNOTSUPP): "show a folder of another filesystem, or --put and --get in place of --rw",

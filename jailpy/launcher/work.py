@@ -12,7 +12,7 @@ import stat
 from jailpy.child import copying
 from jailpy.frozen import Frozen
 from jailpy.host.plain import open_plain
-from jailpy.kernel import files
+from jailpy.kernel import files, mount
 from jailpy.launcher.cgroups import is_of_a_dead_launcher
 
 TYPE_CHECKING = False
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _WORK, _CANARY = "work", "canary"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_LINKS = mount.RESOLVE_BENEATH | mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_NO_MAGICLINKS
 _FILLABLE = stat.S_IWUSR | stat.S_IXUSR  # what its owner needs to put something into a folder
 _BLOCK = 512  # st_blocks counts these, whatever the filesystem's own are (stat(2))
 
@@ -70,7 +71,7 @@ class WorkFolder:
     def copy(self, step: CopyIn) -> None:
         """Apply CopyIn. Raises OSError: ENOSPC where one copy, or all together, are more than the limits of disk and inodes."""
         target = self.path if step.path == "." else f"{self.path}/{step.path}"
-        os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
+        self._make_around(step.path)
         source = open_plain(step.source) if step.content is None else files.memory(step.source, step.content)
         try:
             copying.copy_tree(source, target, copying.Room(step.most, step.inodes))
@@ -82,6 +83,18 @@ class WorkFolder:
         if os.geteuid() != step.owner[0]:
             for name, _, folder in walk(self.view):
                 os.chown(name, *step.owner, dir_fd=folder, follow_symlinks=False)
+
+    def _make_around(self, path: str) -> None:
+        """Make the folders around a place, none through a link of what was copied in before. Raises OSError."""
+        parts = path.split("/")
+        for depth, name in enumerate(parts[:-1]):
+            around = mount.openat2(self.view, os.fsencode("/".join(parts[:depth]) or "."), os.O_PATH, _NO_LINKS)
+            try:
+                os.mkdir(name, 0o755, dir_fd=around)
+            except FileExistsError:
+                continue
+            finally:
+                os.close(around)
 
     def variables(self, environment: tuple[tuple[bytes, bytes], ...]) -> dict[bytes, bytes]:
         """Return the variables that name the work folder, or a place in it, by its real path; TMPDIR always does."""

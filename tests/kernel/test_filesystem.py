@@ -382,6 +382,59 @@ def test_put_copies_links_as_links(sh, here):
     assert sh("cat data/link", "--put", "data").status != 0
 
 
+@pytest.mark.parametrize(
+    ("what", "at", "why"),
+    [("data", "data", "symbolic links"), ("one.txt", "data/one.txt", "the folder /work/data: File exists")],
+)
+def test_nothing_is_put_through_a_link_of_what_was_put_before(sh, here, what, at, why):
+    """A folder that an earlier payload filled has a link to the host where something else is then put."""
+    victim = here / "victim"
+    victim.mkdir()
+    victim.chmod(0o777)
+    (here / "left").mkdir()
+    (here / "left" / "own").write_text("of a payload\n")
+    assert sh("cat own data/f", "--put", "left:/work", "--put", "data").out == b"of a payload\nof the host\n"
+    (here / "left" / "data").symlink_to(victim)
+    done = sh("true", "--put", "left:/work", "--put", f"{what}:/work/{at}")
+    assert list(victim.iterdir()) == []
+    refusal(done, why)
+
+
+def test_b12_a_folder_to_collect_from_swapped_for_a_link_meanwhile(here):
+    """The link leads to a folder of the host that has the path of one of the jail's own, where the command then runs."""
+    program = """
+import json, os, sys
+from jailpy import api
+from jailpy.errors import LaunchError
+from jailpy.profile.overrides import Override
+shared, secret, swapped = sys.argv[1], sys.argv[2], sys.argv[3] == "swapped"
+overrides = {"filesystem.rw": [f"{shared}:/shared"], "filesystem.workdir": "/shared/sub", "filesystem.tmpfs": [f"{secret}:1M"]}
+request = api.Request(("true",), "strict", tuple(Override(key, value, "test") for key, value in overrides.items()), get=(("f", "got"),))
+plan = api.plan(request)
+if swapped:
+    os.rename(f"{shared}/sub", f"{shared}/aside")
+    os.symlink(secret, f"{shared}/sub")
+try:
+    print([entry["refused"] for entry in api.run(plan, request.get, (-1, 1, 2)).collected])
+except LaunchError as error:
+    print(error)
+"""
+    (here / "shared" / "sub").mkdir(parents=True)
+    (here / "shared" / "sub" / "f").write_text("of the folder\n")
+    (here / "secret").mkdir()
+    (here / "secret" / "f").write_text("secret\n")
+    said = []
+    for how in ("as it was", "swapped"):
+        argv = [sys.executable, "-c", program, str(here / "shared"), str(here / "secret"), how]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": ROOT})
+        said.append(done.stdout)
+        assert done.stderr == ""
+        assert (here / "got").read_text() == "of the folder\n"
+    assert said[0] == "[None]\n"
+    assert "read-only view of /shared/sub" in said[1]
+    assert "symbolic link" in said[1]
+
+
 def test_tmpfs_with_a_size_of_its_own(sh):
     done = sh("head -c 3000000 /dev/zero > /data/x; exit 3", "--tmpfs", "/data:1M", "--disk", "8M")
     assert done.verdict == "disk_limit"

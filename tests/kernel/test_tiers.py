@@ -112,6 +112,24 @@ def test_files_go_in_and_come_out(jailpy, tmp_path):
     assert [entry["refused"] for entry in done.report["collected"]] == [None, None]
 
 
+@pytest.mark.parametrize("place", ["link", "link/b", "link/c/b"])
+def test_nothing_is_put_through_a_link_of_what_was_put_before(jailpy, tmp_path, place):
+    """As root the launcher itself copies, and could write anywhere."""
+    victim = tmp_path / "victim"
+    for folder in (victim, tmp_path / "left", tmp_path / "b"):
+        folder.mkdir()
+    (tmp_path / "left" / "own").write_text("of a payload")
+    (tmp_path / "b" / "f").write_text("of the caller")
+    words = ("--put", f"{tmp_path}/left:/work", "--put", f"{tmp_path}/b:/work/{place}")
+    done = shell(jailpy, f"cat own {place}/f", *words)
+    assert done.out == b"of a payloadof the caller", done.err
+    (tmp_path / "left" / "link").symlink_to(victim)
+    done = shell(jailpy, "true", *words)
+    assert list(victim.iterdir()) == []
+    assert done.status == 125
+    assert b"has a link on the way there" in done.err
+
+
 def test_what_is_put_in_counts_against_the_disk_limit(jailpy, tmp_path):
     (tmp_path / "big").write_bytes(b"x" * (3 << 20))
     done = go(jailpy, "--put", tmp_path / "big", "--disk", "1M", "--", "true")
