@@ -199,6 +199,34 @@ def check(sources: tuple[Source, ...], private: tuple[str, ...], workdir: str, t
         raise UsageError(f"--workdir {workdir}: it is a file: {seen[workdir].partition(': ')[0]}")
 
 
+def check_execution(sources: tuple[Source, ...], taken: list[Place]) -> None:
+    """Refuse what the payload may write at one place and execute at another, under `filesystem.exec = "system"`.
+
+    `taken` are the places of the root. A place that covers the other one leaves nothing of it. Raises UsageError.
+    """
+    executable = [place for place in taken if place.kind != "link"]
+    executable += [_place(source) for source in sources if source.mode == "ro"]
+    for source in sources:
+        for place in executable if source.mode == "rw" else ():
+            written, executed = source.destination, place.path
+            if lies_in(source.path, place.host):
+                executed += source.path[len(place.host) :]
+                hint = f"show it there: --rw {source.path}:{executed}"
+            elif lies_in(place.host, source.path):
+                written += place.host[len(source.path) :]
+                hint = f"cover it: --ro {place.host}:{written}"
+            else:
+                continue
+            if written != executed:
+                words = f"--rw {source.path}: what is written at {written} could be executed at {executed}"
+                raise UsageError(words, [hint, "or let everything be executed: --set filesystem.exec=any"])
+
+
+def lies_in(path: str, folder: str) -> bool:
+    """Tell whether a path is this one or lies in it."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
 def _put_into(path: str, sources: tuple[Source, ...]) -> bool:
     """Say whether a folder is put at this very path: its content then goes into the private folder that is there."""
     found = [source for source in sources if source.destination == path]

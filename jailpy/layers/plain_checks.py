@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from jailpy.errors import ProfileError, UsageError
 from jailpy.host import plain as host
+from jailpy.host.sources import lies_in
 from jailpy.layers.mount import hidden
+from jailpy.layers.view import root_entries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ def check(context: Context) -> None:
         raise UsageError("--tty: a pseudo-terminal of the jail's own needs a mount namespace")
     for source in (*context.command.sources, *context.command.put):
         _check_source(context, source)
+        if source.mode == "rw":
+            _check_writable(context, source)
     for path in hidden(context):
         raise UsageError(f"{path} is JailPy's own folder: without a mount namespace what is around it cannot be shown")
 
@@ -62,6 +66,22 @@ def _check_source(context: Context, source: Source) -> None:
         raise UsageError(f"{what}: the run's own uid owns nothing of it", ["copy it in and out: --put and --get"])
     if context.tier == "container-root" and not host.readable_by_others(source.path):
         raise UsageError(f"{what}: the run's own uid may not read it", ["copy it in: --put"])
+
+
+def _check_writable(context: Context, source: Source) -> None:
+    """Refuse what Landlock cannot take back: it gives each file what any folder around it is given (landlock(7))."""
+    what, shown = f"--rw {source.path}", [each.path for each in context.command.sources if each.mode == "ro"]
+    for path in shown:
+        if lies_in(path, source.path):
+            words = f"{what}: without a mount namespace it makes --ro {path} writable too"
+            raise UsageError(words, ["copy it in: --put"])
+    system = [entry.path for entry, _ in root_entries(context)]
+    for path in (*shown, *system) if context.profile.filesystem.exec == "system" else ():
+        if lies_in(source.path, path):
+            words = f"{what}: without a mount namespace what is written there could be executed, for {path} is around it"
+            raise UsageError(
+                words, ["copy it in and out: --put and --get", "or let everything be executed: --set filesystem.exec=any"]
+            )
 
 
 def inside(context: Context, destination: str) -> str:

@@ -402,6 +402,7 @@ def test_what_a_run_can_write_is_imported_in_the_jail(launcher, tmp_path, how):
     (tmp_path / "lib").mkdir()
     os.chmod(tmp_path / "lib", 0o777)
     options = {"interpreter": PYTHON, "preload": ["json"], "text": True, "env": {"PYTHONPATH": "/work/lib:/work/up/lib"}}
+    options["set"] = {"filesystem.exec": "any"}  # else what is writable at one of two places is refused
     for entry in shown:
         mode, _, words = entry.partition("=")
         options.setdefault(mode, []).append(words.format(tmp_path / "lib", tmp_path))

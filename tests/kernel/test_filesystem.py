@@ -25,6 +25,7 @@ def here(tmp_path, monkeypatch):
     (tmp_path / "data" / "sub").mkdir(parents=True)
     (tmp_path / "data" / "f").write_text("of the host\n")
     (tmp_path / "data" / "sub" / "g").write_text("below\n")
+    (tmp_path / "writable").mkdir()
     (tmp_path / "one.txt").write_text("one\n")
     (tmp_path / "tool").write_text("#!/bin/sh\necho ran\n")
     (tmp_path / "tool").chmod(0o755)
@@ -141,7 +142,7 @@ MOUNTS = 'while read -r _ _ _ _ at options rest; do echo "$at $options ${rest#*-
 
 @pytest.mark.parametrize("mode", ["system", "any"])
 def test_mount_flags(sh, here, mode):
-    options = ("--ro", "data", "--rw", "data:/rw", "--cow", "data:/cow", "--tmpfs", "/own:1M", "--put", "data:/put/data")
+    options = ("--ro", "data", "--rw", "writable:/rw", "--cow", "data:/cow", "--tmpfs", "/own:1M", "--put", "data:/put/data")
     done = sh(MOUNTS, *options, "--set", f"filesystem.exec={mode}")
     rows = [line.split(" ", 3) for line in done.out.decode().splitlines()]
     flags = {row[0]: row[1].split(",") for row in rows}
@@ -184,7 +185,7 @@ def test_no_mount_of_the_host_can_be_seen_or_changed(sh, jailpy):
 def test_mounts_outside_are_the_same_before_and_after(sh, here):
     with open("/proc/self/mountinfo", "rb") as file:
         before = file.read()
-        out(sh("true", "--ro", "data", "--cow", "data:/c", "--rw", "data:/r", "--put", "data:/p"))
+        out(sh("true", "--ro", "data", "--cow", "data:/c", "--rw", "writable:/r", "--put", "data:/p"))
         file.seek(0)
         assert file.read() == before
 
@@ -545,6 +546,34 @@ def test_exec_system(sh, jailpy, copied):
     for option in ("--rw", "--cow"):
         assert sh("./prog", option, copied).status == 126
     assert out(sh("./prog && echo executed", "--ro", copied)) == ["executed"]
+
+
+def test_exec_system_refuses_what_is_writable_at_another_place(sh, here):
+    """One folder of the host at two places of the jail; where one covers the other, it is at one."""
+    written = "cp /usr/bin/true {0}/t && {1}/t && echo executed"
+    (here / "data" / "sub" / "t").touch(0o755)
+    ways = {
+        ("--ro", "data", "--rw", "data/sub"): ("sub", "data/sub"),
+        ("--rw", "data", "--ro", "data/sub"): ("data/sub", "sub"),
+        ("--rw", "data:/d", "--ro", "data/sub"): ("/d/sub", "sub"),
+        ("--ro", "data", "--rw", "data:/d"): ("/d", "data"),
+    }
+    for options, (writable, executable) in ways.items():
+        script = written.format(writable, executable)
+        refusal(sh(script, *options), "--rw", "could be executed at /work/")
+        assert out(sh(script, *options, "--set", "filesystem.exec=any")) == ["executed"]
+    assert sh("cp /usr/bin/true data/sub/t && data/sub/t", "--ro", "data", "--rw", "data/sub:/work/data/sub").status == 126
+    assert sh("cp /usr/bin/true data/sub/t", "--rw", "data", "--ro", "data/sub:/work/data/sub").status == 1
+    assert out(sh("data/sub/t && echo executed", "--rw", "data", "--ro", "data/sub:/work/data/sub")) == ["executed"]
+
+
+def test_exec_system_refuses_what_is_writable_below_a_root(sh, rootfs):
+    root = ("--set", f"filesystem.root={rootfs}")
+    (rootfs / "var" / "t").touch(0o755)
+    script, twice = "echo 'echo executed' >/work/x/t && /var/t", ("--rw", f"{rootfs}/var:/work/x")
+    refusal(sh(script, *root, *twice), "written at /work/x could be executed at /var")
+    assert out(sh(script, *root, *twice, "--set", "filesystem.exec=any")) == ["executed"]
+    assert sh("echo >/var/tmp/t", *root, "--rw", f"{rootfs}/var/tmp:/var/tmp").status == 0
 
 
 MEMFD = """

@@ -112,6 +112,23 @@ def test_files_go_in_and_come_out(jailpy, tmp_path):
     assert [entry["refused"] for entry in done.report["collected"]] == [None, None]
 
 
+@pytest.mark.skipif(ROOT, reason="the run's own uid can be shown nothing with --rw")
+def test_what_landlock_cannot_take_back_from_a_writable_folder_is_refused(jailpy, tmp_path):
+    (tmp_path / "in").mkdir()
+    kept, program = tmp_path / "in" / "kept", tmp_path / "in" / "t"
+    kept.write_text("of the caller")
+    done = shell(jailpy, f"echo changed >{kept}", "--rw", tmp_path, "--ro", kept)
+    assert kept.read_text() == "of the caller"
+    assert done.status == 125
+    assert b"makes --ro" in done.err
+    script, options = f"cp /usr/bin/true {program} && {program} && echo executed", ("--ro", tmp_path, "--rw", tmp_path / "in")
+    done = shell(jailpy, script, *options)
+    assert done.status == 125
+    assert b"could be executed" in done.err
+    assert shell(jailpy, script, *options, "--set", "filesystem.exec=any").out == b"executed\n"
+    assert shell(jailpy, script, "--rw", tmp_path / "in").status == 126
+
+
 @pytest.mark.parametrize("place", ["link", "link/b", "link/c/b"])
 def test_nothing_is_put_through_a_link_of_what_was_put_before(jailpy, tmp_path, place):
     """As root the launcher itself copies, and could write anywhere."""
