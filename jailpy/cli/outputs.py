@@ -30,15 +30,18 @@ def open_stream(option: str, path: str) -> int:
 
 
 def _is_special(path: str) -> bool:
-    """Tell whether a path names no file: a terminal, pipe or device, or a link of the system's own to a descriptor."""
+    """Tell whether a path names no file: a terminal, pipe or device, or a link of the system's own to a descriptor.
+
+    Any other link does not: a payload can leave one that leads to a disk, say.
+    """
     folder = os.path.realpath(os.path.dirname(path) or ".") + "/"
     if any(folder.startswith(f"{system}/") for system in _SYSTEM):
         return True
     try:
-        mode = os.stat(path).st_mode
+        mode = os.lstat(path).st_mode
     except OSError:
         return False
-    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+    return stat.S_IFMT(mode) not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)
 
 
 class ReportFile:

@@ -231,6 +231,25 @@ def test_output_does_not_follow_the_link_of_an_earlier_run(jailpy, tmp_path, sha
     assert name.read_text() == "good\n", "control"
 
 
+@pytest.mark.parametrize("option", ["--stdout", "--stderr", "--report"])
+def test_output_does_not_follow_a_link_to_what_is_no_file(jailpy, tmp_path, shared, option):
+    """A pipe here; as root it could be a disk. Named as such it is written to."""
+    pipe, name = tmp_path / "pipe", shared / "out"
+    os.mkfifo(pipe)
+    words = ["--rw", f"{shared}:/work/shared"]
+    assert execute(jailpy, *words, "--", "ln", "-s", pipe, "/work/shared/out").status == 0
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        for path, written in ((name, False), (pipe, True)):
+            with start(jailpy, *words, option, path, "--", "sh", "-c", "echo bad; echo bad >&2") as process:
+                process.communicate(timeout=20)
+            assert (process.returncode == 0) is (written or option == "--report")
+            assert bool(os.read(reader, 1 << 16)) is written
+    finally:
+        os.close(reader)
+    assert option != "--report" or json.loads(name.read_text())["verdict"] == "ok"
+
+
 def test_outputs_that_are_no_files_still_work(jailpy):
     with start(jailpy, "--stdout", "/dev/stdout", "--report", "/dev/stderr", "--", "echo", "out") as process:
         out, err = process.communicate(timeout=20)
