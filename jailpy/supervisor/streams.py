@@ -32,8 +32,6 @@ def _reopened(caller: int, access: int) -> int:
     mode = os.fstat(caller).st_mode
     if not stat.S_ISFIFO(mode) and not os.isatty(caller):
         return -1
-    if access == os.O_RDONLY and _is_named(caller):
-        return -1  # opened anew after its last writer closed, it would never poll as ended (fifo(7))
     try:
         return os.open(f"/proc/self/fd/{caller}", access | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
@@ -138,6 +136,8 @@ class Input:
     """The caller's input on its way to the payload's standard input.
 
     A terminal cannot be closed for input alone: its end is the character for it, twice behind an unfinished line (termios(3)).
+    A FIFO with a name is read where it was opened anew, for the payload may read it too, and polled where the caller has it:
+    opened anew after its last writer closed, it would never poll as ended (fifo(7)).
     """
 
     def __init__(self, source: int, target: int, *, is_terminal: bool = False) -> None:
@@ -145,7 +145,8 @@ class Input:
         self._end = _END_OF_FILE if is_terminal else b""
         self._own = _reopened(source, os.O_RDONLY)
         self._caller = source
-        self.source = source if self._own < 0 else self._own
+        self._read = source if self._own < 0 else self._own
+        self.source = source if _is_named(source) else self._read
         self._pending = memoryview(b"")
 
     def close(self) -> None:
@@ -176,7 +177,7 @@ class Input:
             if writing:
                 self._pending = self._pending[os.write(self.target, self._pending) :]
                 return True
-            self._pending = memoryview(self._ended(os.read(self.source, _CHUNK)))
+            self._pending = memoryview(self._ended(os.read(self._read, _CHUNK)))
         except BlockingIOError:
             if writing:
                 time.sleep(_FULL_TERMINAL_S)

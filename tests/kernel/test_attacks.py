@@ -89,6 +89,28 @@ def test_no_stream_waits_where_nothing_is_left_to_read():
     os.close(sink)
 
 
+@pytest.mark.timeout(10)
+def test_an_input_with_a_name_waits_for_nothing_and_ends(tmp_path):
+    """The payload may be shown the FIFO, read what was polled, and keep it open: no clock would be looked at."""
+    os.mkfifo(tmp_path / "pipe")
+    writer = os.open(tmp_path / "pipe", os.O_RDWR)
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY)
+    to, sink = os.pipe()
+    source = Input(reader, sink)
+    assert source.step()
+    os.write(writer, b"x")
+    assert source.step()
+    assert source.step()
+    assert os.read(to, 10) == b"x"
+    assert select.select([source.interest()[0]], [], [], 0)[0] == []
+    os.close(writer)
+    assert select.select([source.interest()[0]], [], [], 0)[0] == [reader]
+    assert not source.step()
+    source.close()
+    for number in (reader, to, sink):
+        os.close(number)
+
+
 class OnTerminal:
     """A program as the leader of a session on a terminal of its own, as `script`, sshd or docker run start it."""
 
