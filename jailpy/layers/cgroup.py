@@ -37,7 +37,7 @@ def plan(context: Context) -> Planned:
         steps.append(cgroups.JoinCgroup())
     affinity = _affinity(context)
     steps += affinity
-    notes = (*_tighter(facts, limits), *_without_device(context))
+    notes = (*_tighter(facts, limits), *_without_device(context), *_of_sockets(facts, context))
     if affinity:
         notes = ("cpus is degraded: without a cpu controller it is by processor affinity", *notes)
     versions = " and ".join(sorted({f"version {base.version}" for base in facts.bases}))
@@ -100,6 +100,16 @@ def _tighter(facts: CgroupFacts, limits: Limits) -> tuple[str, ...]:
     )
 
 
+def _of_sockets(facts: CgroupFacts, context: Context) -> tuple[str, ...]:
+    """Say which memory of TCP and UDP the group's limit does not bound."""
+    if context.profile.network.mode == "none" or context.profile.limits.memory is None or not facts.has("memory"):
+        return ()
+    found = ["memory: the kernel counts a connection once it is accepted; before that the host's net.ipv4.tcp_mem bounds it"]
+    if any(base.version == 1 and "memory" in base.controllers for base in facts.bases):
+        found.append("memory: TCP and UDP sockets have a limit of their own (version 1), as much again as limits.memory")
+    return tuple(found)
+
+
 def _without_device(context: Context) -> tuple[str, ...]:
     return tuple(f"io: no block device to limit behind {path}" for path in context.command.without_device)
 
@@ -112,7 +122,7 @@ def _entry(facts: CgroupFacts) -> list[Step]:
 
 def _limit_steps(base: Base, context: Context) -> list[Step]:
     limits = context.profile.limits
-    files = _version1(base.controllers, limits) if base.version == 1 else _version2(base.controllers, limits)
+    files = _version1(base.controllers, context) if base.version == 1 else _version2(base.controllers, limits)
     if "io" in base.controllers and limits.io is not None:
         files += [("io.max", f"{device} rbps={limits.io} wbps={limits.io}", True) for device in context.command.devices]
     return [cgroups.SetCgroupLimit(base.path, file, value, required) for file, value, required in files]
@@ -130,11 +140,14 @@ def _version2(controllers: tuple[str, ...], limits: Limits) -> list[tuple[str, s
     return files
 
 
-def _version1(controllers: tuple[str, ...], limits: Limits) -> list[tuple[str, str, bool]]:
+def _version1(controllers: tuple[str, ...], context: Context) -> list[tuple[str, str, bool]]:
     files: list[tuple[str, str, bool]] = []
+    limits = context.profile.limits
     if "memory" in controllers and limits.memory is not None:
         files.append(("memory.limit_in_bytes", str(limits.memory), True))
         files.append(("memory.memsw.limit_in_bytes", str(limits.memory + limits.swap), False))
+        if context.profile.network.mode != "none":  # what TCP and UDP hold counts nowhere until this is written
+            files.append(("memory.kmem.tcp.limit_in_bytes", str(limits.memory), True))
     if "pids" in controllers and limits.processes is not None:
         files.append(("pids.max", str(limits.processes + 1), True))
     if "cpu" in controllers and limits.cpus is not None:

@@ -545,6 +545,30 @@ def test_a_run_by_root_has_its_owners_rights_in_a_folder_and_no_more(jailpy, sha
     assert not any(os.lstat(entry).st_mode & 0o6000 for entry in os.scandir(shared))
 
 
+FILL_CONNECTIONS = """
+import socket, sys
+kept, size, listener = [], 0, socket.create_server(("127.0.0.1", 0))
+for _ in range(200):
+    ours = socket.create_connection(listener.getsockname())
+    kept.append((ours, listener.accept()[0]))
+    ours.setblocking(False)
+    try:
+        while True:
+            size += ours.send(b"x" * 65536)
+    except BlockingIOError:
+        pass
+print(size >> 20)
+"""
+
+
+def test_memory_of_connections_counts_too(jailpy):
+    bounds = ("--net", "loopback", "--open-files", "4096", "--wall", "20s", "--cpu", "20s")
+    control = execute(jailpy, *bounds, "--memory", "1G", *python(FILL_CONNECTIONS))
+    assert int(control.out) > 64, control
+    done = execute(jailpy, *bounds, "--memory", "24M", *python(FILL_CONNECTIONS))
+    assert done.verdict == "memory_limit" or int(done.out) < 48, done
+
+
 @pytest.mark.parametrize("where", ["sockets", "page tables", "pipes"])
 def test_kernel_memory_counts_too(jailpy, where):
     """Control: the same with a bound of its own stays below the limit and ends well."""

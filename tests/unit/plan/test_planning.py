@@ -208,6 +208,18 @@ def test_limits_become_the_kernels_files(host, groups, files):
     assert written == files, "one process more than asked for: init"
 
 
+@pytest.mark.parametrize(("mode", "limited", "notes"), [("none", False, 0), ("loopback", True, 2), ("host", True, 2)])
+def test_version_1_limits_the_memory_of_network_sockets_by_itself(host, mode, limited, notes):
+    made = plan(host.replace(cgroups=V1), 'limits.memory="64M"', f'network.mode="{mode}"')
+    written = {step.file: step.value for step in made.steps if isinstance(step, cgroups.SetCgroupLimit)}
+    assert ("memory.kmem.tcp.limit_in_bytes" in written) is limited
+    assert written.get("memory.kmem.tcp.limit_in_bytes", "67108864") == written["memory.limit_in_bytes"]
+    assert len([note for note in layer(made, "cgroup").notes if note.startswith("memory: ")]) == notes
+    made = plan(host.replace(cgroups=V2), f'network.mode="{mode}"')
+    assert not any("tcp" in step.file for step in made.steps if isinstance(step, cgroups.SetCgroupLimit))
+    assert len([note for note in layer(made, "cgroup").notes if "tcp_mem" in note]) == limited
+
+
 def test_io_is_limited_on_each_device(host):
     shown = COMMAND.replace(devices=("8:0", "253:0"), without_device=("/nfs (nfs4)",))
     made = plan(host, 'limits.io="1M"', command=shown)
