@@ -84,6 +84,8 @@ def validator(score=None, multiplier=None, exit_code=42):
         ({"score": "3.5"}, "max_score: 10\n", 3.5),
         ({"score": "700"}, "max_score: unbounded\n", 700),
         ({"exit_code": 43}, "max_score: 10\n", 0),
+        ({"score": "1e100"}, "max_score: unbounded\n", 1e100),
+        ({"score": "1e101"}, "max_score: unbounded\n", None),
         ({"score": "11"}, "max_score: 10\n", None),
         ({"score": "-1"}, "max_score: 10\n", None),
         ({"score": "many"}, "max_score: 10\n", None),
@@ -495,6 +497,15 @@ keywords: [b]
         (
             {"problem.yaml": NEW + "limits: {time_limit: 0.0001}\n", **ONE},
             "problem.yaml:6: limits.time_limit: expected seconds from 0.001 to 8640000, got 0.0001",
+        ),
+        (
+            {"problem.yaml": NEW + "limits: {memory: .inf}\n", **ONE},
+            "problem.yaml:6: limits.memory: expected a number, got inf",
+        ),
+        ({"problem.yaml": NEW + f"limits: {{code: {10**400}}}\n", **ONE}, "problem.yaml:6: limits.code: expected a number"),
+        (
+            {"problem.yaml": NEW + "type: scoring\n", **ONE, "data/secret/test_group.yaml": "max_score: .nan\n"},
+            "data/secret/test_group.yaml:1: max_score: expected a number, got nan",
         ),
         (
             {"problem.yaml": NEW + "limits: {memory: 1073741825}\n", **ONE},

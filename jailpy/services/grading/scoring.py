@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Result = TestResult | GroupResult
 
+_LARGEST = 1e100  # sums and averages of as many tests as there can be, and of their submissions, stay numbers
 _WORST_FIRST = ("IE", "JE", "CE", "SV", "RTE", "FLE", "MLE", "TLE", "WTLE", "ITLE", "OLE", "WA", "PE", "AC")
 
 
@@ -31,6 +32,8 @@ def of_test(problem: Problem, rules: Rules, test: Test, said: Judgement) -> tupl
     if said.multiplier is not None:
         most = test.max_score if test.max_score is not None else rules.accept if problem.format != "2025-09" else None
         return (None, "gave a multiplier where there is no maximum") if most is None else (said.multiplier * most, "")
+    if said.score is not None and said.score > _LARGEST:
+        return None, f"gave {said.score:g} points, more than {_LARGEST:g}"
     if said.score is not None:
         too_much = test.max_score is not None and said.score > test.max_score * (1 + 1e-9)
         return said.score, f"gave {said.score:g} of {test.max_score:g} points" if too_much else ""

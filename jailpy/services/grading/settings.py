@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 import yaml
@@ -192,7 +193,7 @@ def flag(value: Any) -> bool:
 
 def number(value: Any) -> float:
     """Check a number."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
         raise _expected("a number", value)
     return float(value)
 
