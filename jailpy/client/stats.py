@@ -13,7 +13,7 @@ class Stats:
     """Counts of runs. One that raises instead of giving a report has failed: its payload never ran, or nobody knows."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a collected run is counted at any point, this code's own included
         self._started = self._failed = self._ended = self._pooled = 0
         self._verdicts: dict[str, int] = {}
 

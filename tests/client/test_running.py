@@ -208,6 +208,36 @@ def test_stats_tell_the_truth(no_server_left):
         assert quick.poll() == 0
 
 
+class _Collecting(dict):
+    """Has Python look for garbage while it is copied, as may happen whenever a container is made."""
+
+    def keys(self):
+        gc.collect()
+        return super().keys()
+
+    def __iter__(self):
+        return iter(self.keys())
+
+
+def test_a_run_that_is_collected_while_runs_are_counted(no_server_left):
+    gc.disable()
+    try:
+        with jailpy.Launcher() as launcher:
+            cycle = [launcher.popen(["sleep", "60"])]
+            cycle.append(cycle)
+            del cycle
+            stats = launcher._server.stats
+            stats._verdicts = _Collecting()
+            told = []
+            asking = threading.Thread(target=lambda: told.append(stats.report()), daemon=True)
+            asking.start()
+            asking.join(20)
+            assert told, "its end was counted while it was being counted"
+            assert launcher.stats()["verdicts"] == {"cancelled": 1}
+    finally:
+        gc.enable()
+
+
 def test_closing_kills_what_runs_and_says_so(no_server_left):
     results = []
     launcher = jailpy.Launcher()

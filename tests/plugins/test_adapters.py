@@ -28,6 +28,25 @@ def test_safe_exec():
         safe_exec("a = 1", {"x": object()})
 
 
+_ANSWERS = """
+import gc, os
+runner = next(found for found in gc.get_objects() if type(found).__name__ == "Runner")
+runner.tell({{"type": "result", "id": runner._current, "value": {}}})
+os._exit(0)
+"""
+
+
+def test_what_safe_exec_takes_back_is_variables_alone():
+    """The code may answer in its runner's place: with what no dictionary can be updated from, or with the host's own names."""
+    variables = {"a": 1}
+    for value in ("'ab'", "5", "None", "[['a', 2]]"):
+        with pytest.raises(jailpy.PluginError, match="answered with no variables") as told:
+            safe_exec(_ANSWERS.format(value), variables)
+        assert told.value.reason == "protocol"
+    safe_exec(_ANSWERS.format("{'b': 2, '__builtins__': {}, '__name__': 'x'}"), variables)
+    assert variables == {"a": 1, "b": 2}
+
+
 def test_run_code():
     code = "import os\nprint('in.txt' in os.listdir(), open('in.txt').read())\nopen('out.bin', 'wb').write(b'\\0made')"
     found = run_code(code, files={"in.txt": b"text"}, get=["out.bin"])

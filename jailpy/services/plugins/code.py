@@ -11,7 +11,7 @@ import msgspec
 from jailpy.client.launcher import shared
 from jailpy.client.python import Script
 from jailpy.errors import UsageError
-from jailpy.services.plugins import inner
+from jailpy.services.plugins import inner, supply
 from jailpy.services.plugins.plugin import Plugin
 
 TYPE_CHECKING = False
@@ -41,7 +41,10 @@ def safe_exec(
     folder = os.path.dirname(os.path.abspath(inner.__file__))
     variables = {name: value for name, value in globals_dict.items() if name != "__builtins__"}
     with Plugin(folder, manifest=_MANIFEST, grants=limits, profile=profile, isolation="call") as plugin:
-        globals_dict.update(plugin.execute(code, variables))
+        left = plugin.execute(code, variables)
+        if not isinstance(left, dict):
+            raise supply.error(plugin.manifest.name, "execute", "protocol", "it answered with no variables")
+    globals_dict.update({name: value for name, value in left.items() if not name.startswith("__")})
 
 
 class CodeResult(msgspec.Struct, frozen=True, kw_only=True):
