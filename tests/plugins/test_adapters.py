@@ -7,6 +7,7 @@ import pytest
 import jailpy
 from jailpy.services.plugins import hooks
 from jailpy.services.plugins.code import run_code, safe_exec
+from jailpy.services.plugins.limits import Bounds
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -62,6 +63,27 @@ def test_run_code():
             run_code("", files={name: b""})
 
 
+def _endless(manager, make):
+    """See that the list of a generator is bounded as one call's result is: in bytes, in number, in time."""
+    source = """
+    import itertools, time
+
+    def prices(item, amount):
+        for _ in itertools.count():
+            time.sleep(0.01 if item == "slow" else 0)
+            yield "x" * amount
+    """
+    folder, small = make(source, "prices", name="endless"), Bounds(message=1 << 20, count=1000)
+    with jailpy.Plugin(folder, bounds=small, grants={"wall": "3s"}) as plugin:
+        registered = hooks.register(manager, plugin)
+        for item, amount, reason in (("large", 1 << 18, "protocol"), ("many", 1, "protocol"), ("slow", 1, "wall_limit")):
+            with pytest.raises(jailpy.PluginError) as told:
+                manager.hook.prices(item=item, amount=amount)
+            assert told.value.reason == reason
+        assert plugin.stats()["starts"] == 1, "its generators were closed, and it goes on"
+        manager.unregister(registered)
+
+
 def test_pluggy(make):
     pluggy = pytest.importorskip("pluggy")
     specification, implementation = pluggy.HookspecMarker("shop"), pluggy.HookimplMarker("shop")
@@ -98,6 +120,7 @@ def test_pluggy(make):
             manager.hook.name(item="bad")
         manager.unregister(registered)
         assert manager.hook.prices(item="tea", amount=2) == ["local tea"]
+    _endless(manager, make)
     other = make("def other(): pass", "other", name="other")
     with jailpy.Plugin(other) as plugin, pytest.raises(jailpy.UsageError, match="other: shop specifies no such hook"):
         hooks.register(manager, plugin)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+import msgspec
+
 from jailpy.errors import UsageError
+from jailpy.services.plugins import supply
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jailpy.services.plugins.plugin import Plugin
+    from jailpy.services.plugins.stream import Stream
 
 
 class _Hooks:
@@ -21,7 +26,8 @@ def register(manager: Any, plugin: Plugin) -> object:
     """Register a jailed plugin with a `pluggy.PluginManager`; return what to unregister.
 
     Each entry of the plugin that is a hook of the manager becomes an implementation of it, which gets all the arguments of the
-    specification by name. The arguments, and what a hook returns, are data. A generator comes as a list.
+    specification by name. The arguments, and what a hook returns, are data. A generator comes as a list, which is no more than
+    one message may hold and is there within the time of one call: otherwise the hook raises PluginError.
 
     Raises UsageError for an entry that is no hook.
     """
@@ -47,6 +53,24 @@ def _implementation(plugin: Plugin, entry: str, names: tuple[str, ...]) -> Calla
 
     def call(*args: Any) -> Any:
         found = plugin.call(entry, **dict(zip(names, args, strict=True)))
-        return list(found) if isinstance(found, Stream) else found
+        return _listed(plugin, found) if isinstance(found, Stream) else found
 
     return call
+
+
+def _listed(plugin: Plugin, stream: Stream) -> list[Any]:
+    """Return the items of a stream, which may have no end. Raises PluginError."""
+    bounds, items, size = plugin.bounds, [], 0
+    until = time.monotonic() + plugin.access.wall
+    for item in stream:
+        items.append(item)
+        size += len(msgspec.json.encode(item))
+        if size > bounds.message or len(items) > bounds.count:
+            reason, words = "protocol", f"its items are over {bounds.message} bytes of JSON or {bounds.count} values"
+        elif time.monotonic() > until:
+            reason, words = "wall_limit", f"its items took over {plugin.access.wall:g} s (wall)"
+        else:
+            continue
+        stream.close()
+        raise supply.error(plugin.manifest.name, stream.entry, reason, words)
+    return items

@@ -69,9 +69,9 @@ class Plugin:
             raise UsageError(f"{self.manifest.name}: is a filter: use jailpy.Filter")
         self.access = access.of(self.manifest, grants, whole)
         self._functions = hosts.functions((grants or {}).get("host", {}), self.access.host)
-        self._bounds, self._isolation, self._idle = bounds or Bounds(), isolation, idle
+        self.bounds, self._isolation, self._idle = bounds or Bounds(), isolation, idle
         self._logs = Logs()
-        recipe = Recipe(self.manifest, self.access, whole, self._bounds)
+        recipe = Recipe(self.manifest, self.access, whole, self.bounds)
         cpus = whole.resolve().limits.cpus or float(os.cpu_count() or 1)
         make = functools.partial(Worker, launcher or shared(), recipe, self._logs, cpus)
         self._supply = supply.Supply(self.manifest.name, make, spares)
@@ -121,7 +121,7 @@ class Plugin:
     def _call(self, entry: str, args: tuple[Any, ...], kwargs: dict[str, Any], handle: Handle | None) -> Any:
         if entry not in self.manifest.entries:
             raise UsageError(f"{self.manifest.name}: has no entry {entry!r}", [f"entries: {', '.join(self.manifest.entries)}"])
-        packer = values.Packer(self._bounds, takes_buffers=bool(self.manifest.module))
+        packer = values.Packer(self.bounds, takes_buffers=bool(self.manifest.module))
         packed = [self._packed(packer, entry, f"argument {at}", value) for at, value in enumerate(args, 1)]
         named = {key: self._packed(packer, entry, f"argument {key}", value) for key, value in kwargs.items()}
         message = wire.Call(next(self._numbers), entry, packed, named)
@@ -191,10 +191,10 @@ class Plugin:
         handle: Handle | None = None,
     ) -> wire.Reply:
         """Send a message, return its reply. The worker is given up where the conversation breaks, for any reason."""
-        calls = hosts.Calls(self._functions, self._bounds, self.manifest.name)
+        calls = hosts.Calls(self._functions, self.bounds, self.manifest.name)
         self._counts["calls"] += isinstance(message, wire.Call)
         try:
-            line = values.encode(message, self._bounds)
+            line = values.encode(message, self.bounds)
             buffers = worker.memory.filled(packer.buffers if packer else [])
             if handle:
                 handle.entered(worker)
