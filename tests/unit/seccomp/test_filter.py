@@ -254,7 +254,7 @@ def test_what_runtimes_were_seen_to_use_is_allowed_or_known_to_be_denied(table):
     seen = {
         "access", "arch_prctl", "bind", "brk", "capget", "chdir", "clock_getres", "clock_nanosleep", "clone", "close_range",
         "dup", "epoll_create1", "eventfd2", "execve", "faccessat2", "fallocate", "fchdir", "flock", "get_mempolicy",
-        "getpeername", "getresuid", "getrlimit", "getsockname", "link", "mbind", "pkey_alloc", "prlimit64", "rseq",
+        "getpeername", "getresuid", "getrlimit", "getsockname", "link", "pkey_alloc", "prlimit64", "rseq",
         "set_robust_list", "setrlimit", "sigaltstack", "socketpair", "sysinfo", "tgkill", "timer_create", "utimensat", "vfork",
         "waitid",
     } - {"bind"}  # fmt: skip
