@@ -12,6 +12,8 @@ in place of READY may say REFUSED with the reason.
 
 from __future__ import annotations
 
+import _socket
+
 FAILED, FOLDER, TERMINAL, LISTENER, HIDDEN, READY = b"F", b"D", b"T", b"L", b"H", b"R"
 IMPORTING, REFUSED = b"I", b"N"
 GO, COMMAND = b"G", b"C"
@@ -21,6 +23,18 @@ PART_SIZE = 1 << 16
 
 
 SCRIPT = 1 << 16  # detail of a failed last step: it was about the script
+
+
+def receive(connection: _socket.socket, size: int, room: int = 0) -> tuple[bytes, list[tuple[int, int, bytes]]]:
+    """Receive one message and what came with it; b"" at the end. Raises OSError. For the launcher.
+
+    Of a child that died with a word of ours unread the kernel tells ECONNRESET once, before what it said last (unix(7)).
+    """
+    try:
+        message, ancillary, _, _ = connection.recvmsg(size, room, _socket.MSG_CMSG_CLOEXEC)
+    except ConnectionResetError:
+        message, ancillary, _, _ = connection.recvmsg(size, room, _socket.MSG_CMSG_CLOEXEC)
+    return message, ancillary
 
 
 def failure(index: int, errno: int, detail: int = 0) -> bytes:

@@ -295,10 +295,7 @@ def _take_hidden(jail: Jail) -> bytes:
 def _take(jail: Jail) -> bytes:
     """Receive one message of the set-up channel and act on it; return its kind. Raises LaunchError."""
     assert jail.channel is not None
-    try:
-        message, ancillary, _, _ = jail.channel.recvmsg(64, 256, _socket.MSG_CMSG_CLOEXEC)
-    except ConnectionResetError:  # dead with a word of ours unread
-        message, ancillary = b"", []
+    message, ancillary = wire.receive(jail.channel, 64, 256)
     descriptor, pid = -1, 0
     for _, what, data in ancillary:
         value = int.from_bytes(data[:4], "little")

@@ -180,7 +180,7 @@ class Interpreter(template.Template):
 
     def _take(self, plan: Plan, said: bytes) -> int:
         """Act on one message; return the descriptor of a READY, else -1."""
-        message, ancillary, _, _ = self._control.recvmsg(1 << 13, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC)
+        message, ancillary = wire.receive(self._control, 1 << 13, _socket.CMSG_SPACE(4))
         kind, words = message[:1], message[1:].decode(errors="backslashreplace")
         if kind == wire.READY:
             return array.array("i", ancillary[0][2])[0]

@@ -92,7 +92,7 @@ class Template:
         self._control.send(wire.GO)
 
     def _await(self, plan: Plan) -> None:
-        message = self._control.recv(64)
+        message, _ = wire.receive(self._control, 64)
         if message[:1] == wire.READY:
             return
         self.end()

@@ -208,8 +208,8 @@ class Watch:
         try:
             message = self.jail.channel.recv(64)
             self.launched = True
-        except ConnectionResetError:  # the word to go was never read: killed from outside before execve
-            message = b""
+        except ConnectionResetError:  # a word of ours was never read: a step failed, or killed from outside before execve
+            message = self.jail.channel.recv(64)
         if message[:1] == wire.FAILED:
             raise failure.from_message(self.jail.plan, message)
         if self.violations:

@@ -1,6 +1,6 @@
 """Runs in a process of its own with one thread: launches jails with a fault built in, and prints what came of each.
 
-    python -P tests/kernel/faulty.py steps|bugs|sabotage|readback|repeat|strays [ARGUMENT...]
+    python -P tests/kernel/faulty.py steps|bugs|sabotage|readback|repeat|strays|unread [ARGUMENT...]
 
 One JSON line for each launch.
 """
@@ -12,6 +12,7 @@ import gc
 import json
 import os
 import resource
+import select
 import socket
 import sys
 
@@ -19,7 +20,7 @@ from jailpy import api, child
 from jailpy.errors import JailPyError
 from jailpy.kernel import landlock as kernel_landlock
 from jailpy.kernel import process as kernel_process
-from jailpy.launcher import cgroups, clone, scope, sources
+from jailpy.launcher import cgroups, clone, cold, scope, sources
 from jailpy.profile.overrides import parse_set
 from jailpy.steps import cgroups as cgroup_steps
 from jailpy.steps import mounts, process
@@ -274,6 +275,26 @@ def strays():
                 say(name=name, filtered=is_filtered, **launch(plan))
 
 
+def unread():
+    """Let init fail once the launcher's word is there, and the launcher look once init has ended."""
+    plan = request()
+    go = cold.Jail.go
+
+    def fails(step, state):
+        select.select([state.channel], [], [])
+        raise OSError(errno.EXFULL, "Exchange full")
+
+    def goes(jail):
+        go(jail)
+        select.select([jail.pidfd], [], [])
+
+    with Patches() as patches:
+        child.APPLY[process.AwaitIds] = fails
+        patches.set(cold.Jail, "go", goes)
+        say(**launch(plan))
+    say(**launch(plan))
+
+
 def repeat(times):
     plan = request()
     for number in range(times):
@@ -298,5 +319,6 @@ if __name__ == "__main__":
         "sabotage": sabotage,
         "readback": readback,
         "strays": strays,
+        "unread": unread,
         "repeat": lambda: repeat(int(more[0])),
     }[what]()

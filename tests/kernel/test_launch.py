@@ -62,9 +62,6 @@ def test_a_fault_at_every_step_stops_the_launch(shown):
             assert (fault["error"], fault["errno"], fault["status"]) == ("CommandError", errno.EXFULL, 126)
             continue
         assert fault["error"] == "LaunchError", fault
-        if fault["kind"] == "AwaitIds":
-            assert fault["layer"] == "user"  # the launcher may notice init's death while it maps, before it reads why
-            continue
         assert (fault["layer"], fault["step"], fault["errno"]) == (fault["of"], fault["words"], errno.EXFULL)
         assert fault["message"] == f"{fault['of']}: could not {fault['words']}: Exchange full", fault
         assert fault["status"] == 125
@@ -78,10 +75,18 @@ def test_a_bug_at_every_step_stops_the_launch(shown):
         untouched(fault)
         assert fault["out"] == ""
         assert fault["status"] == 125
-        if fault["side"] != "launcher" and fault["kind"] != "AwaitIds":  # the launcher may notice its death while mapping
+        if fault["side"] != "launcher":
             assert fault["error"] == "InternalError", fault
             assert fault["words"] in fault["message"]
     runs(last)
+
+
+def test_why_init_died_is_told_where_it_left_a_word_of_the_launcher_unread():
+    """The kernel tells of that before what init said last."""
+    fault, control = drive("unread")
+    untouched(fault)
+    assert (fault["layer"], fault["errno"], fault["status"], fault["out"]) == ("user", errno.EXFULL, 125, "")
+    runs(control)
 
 
 def test_a_layer_that_does_not_hold_is_noticed():
