@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import threading
 import time
@@ -375,6 +376,23 @@ def test_a_forked_child_has_a_worker_of_its_own(sample):
         assert pipe.read() == "[1, 2]"
     os.waitpid(child, 0)
     assert plugin.bump() == 2
+
+
+def test_a_child_forked_while_logs_were_taken_in_has_its_own(sample):
+    plugin = sample()
+    assert plugin.bump() == 1
+    with plugin._logs._lock:  # held by the thread that reads what the plugin prints
+        child = os.fork()
+        if not child:
+            signal.alarm(30)
+            failed = 1
+            try:
+                failed = plugin.bump() != 1 or plugin.logs() != []
+                plugin.close()
+                jailpy.client.launcher.shared().close()
+            finally:
+                os._exit(failed)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_many_calls_leave_nothing(sample):

@@ -28,6 +28,10 @@ class Logs:
             self._open = self._open[:_LONGEST_LINE]
             self._lines.extend(_line(line) for line in whole[-_MOST_LINES:] if line or chunk)
 
+    def disown(self) -> None:
+        """In a forked child: a thread of the parent's may have held the lock, as it mostly does while a plugin prints much."""
+        self._lock = threading.Lock()
+
     def lines(self) -> list[str]:
         """Return what is kept."""
         with self._lock:

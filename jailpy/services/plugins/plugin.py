@@ -334,6 +334,7 @@ class Plugin:
         if self._worker:
             self._worker.disown()
         self.abandoned.clear()
+        self._logs.disown()
         self._supply.disown()
         self._fresh()
 
