@@ -185,6 +185,20 @@ def test_a_folder_in_the_place_of_a_program_shows_nothing_else(judge_of, sums, m
     assert {test.error_output.text for test in found.tests} == ({"program\n"} if made else set())
 
 
+@pytest.mark.parametrize("name", ["program", "program/program"])
+def test_a_program_that_was_handed_in_is_none(judge_of, sums, need_tool, name):
+    """A compiler that ends well and makes none, as Pascal's does of a unit, would have what was in its place run."""
+    judge = judge_of(sums)
+    run, make = ("./{binary}",), ("sh", "-c", "[ -e made ] || exit 0; cp made {binary}")
+    judge.languages["raw"] = Language(name="Raw", code="raw", suffixes=(".raw",), compile=make, run=run, package="dash")
+    other = "#!/usr/bin/awk -f\n{ print $1 + $2 }\n"
+    found = verdict_of(judge, "handed in", ("a.raw", "x"), (name, other))
+    assert (found.verdict, "made no program" in found.message) == (Verdict.CE, True), found
+    assert verdict_of(judge, "made", ("a.raw", "x"), ("made", other), (name, "")).verdict == Verdict.AC
+    need_tool("gcc")
+    assert verdict_of(judge, "compiled", ("a.c", C), (name, "")).verdict == Verdict.AC
+
+
 def test_files_of_a_language_without_a_compiler_are_bounded_too(judge_of, sums):
     judge = judge_of(sums)
     judge.languages["raw"] = Language(name="Raw", code="raw", suffixes=(".raw",), run=("sh", "{main}"), package="dash")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
-_BINARY = "program"
+BINARY = "program"
 _FILE = "languages.toml"
 
 
@@ -64,7 +64,7 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...]
     main: str
     memory_mib: int = 256
-    binary: str = _BINARY
+    binary: str = BINARY
 
     def fill(self, word: str) -> str:
         """Replace the placeholders of a word."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
@@ -9,11 +10,11 @@ import subprocess
 import msgspec
 
 from jailpy.client.python import Script
-from jailpy.services.languages import Language, Names, find_tool, main_file
+from jailpy.services.languages import BINARY, Language, Names, find_tool, main_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from jailpy.client.launcher import Launcher
@@ -101,7 +102,7 @@ def build(
     write(files, sources)
     memory = limits.pop("program_memory", 256 << 20)
     listed = tuple(map(_no_option, language.sources(files) or [main]))
-    names = Names(files=listed, main=_no_option(main), memory_mib=max(1, memory >> 20))
+    names = Names(files=listed, main=_no_option(main), memory_mib=max(1, memory >> 20), binary=_unused(BINARY, files))
     run = tuple(language.command(language.run, names))
     if not language.compile or (lazily and language.whole and len(files) == 1):
         problem = _too_many(sources)
@@ -129,6 +130,12 @@ def _too_many(folder: str) -> str:
     """Say that a folder holds more than a jail can be shown, "" where it does not."""
     found = len(os.listdir(folder))
     return f"{found} files and folders side by side: at most {_MOST_SHOWN} are taken" if found > _MOST_SHOWN else ""
+
+
+def _unused(name: str, files: Iterable[str]) -> str:
+    """Return a name that no file or folder has: what a compiler leaves there is its own, and not what was handed in."""
+    taken = {path.partition("/")[0] for path in files}
+    return next(free for number in itertools.count() if (free := f"{name}{number or ''}") not in taken)
 
 
 def _no_option(path: str) -> str:
