@@ -94,6 +94,14 @@ def test_built_in_checkers(tmp_path, checker, output, answer, accepted):
     assert (compare(output, answer, settings(problem.checkers[0].flags)) is None) is accepted
 
 
+def test_the_digest_is_of_every_file_of_a_checker(tmp_path):
+    checker = "checker: {name: bridged, args: {files: [check.c, more.h]}}\n"
+    files = {"init.yml": checker + INIT, "check.c": '#include "more.h"\n', **FILES}
+    digests = [Problem.load(write(tmp_path / more, {**files, "more.h": more})).digest for more in ("one", "two")]
+    assert digests[0] != digests[1]
+    assert digests[0] == Problem.load(tmp_path / "one").digest
+
+
 @pytest.mark.parametrize(
     ("given", "why"),
     [
@@ -101,6 +109,10 @@ def test_built_in_checkers(tmp_path, checker, output, answer, accepted):
         ("checker: {name: bridged, args: {files: [check.c, ../outside.c]}}", "checker.args.files: ../outside.c: no such file"),
         ("checker: {name: bridged, args: {files: []}}", "checker.args.files: expected a file"),
         ("checker: {name: bridged}", "checker: files: is missing"),
+        (
+            "checker: {name: floats, args: {precision: -400}}",
+            "checker.args.precision: expected a number of at least 0, got -400",
+        ),
         ("archive: ../outside.zip", "archive: ../outside.zip: ../outside.zip: no such file"),
     ],
 )

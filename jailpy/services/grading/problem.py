@@ -174,7 +174,9 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def digest(self) -> str:
         """A SHA-256 over all that can change a verdict. Raises ProblemError."""
         whole = hashlib.sha256(msgspec.json.encode(self._settings()))
-        paths = [path for checker in self.checkers if checker.path for path in files_below(checker.path)]
+        own = [os.path.join(os.path.dirname(each.path), name) for each in self.checkers if each.path for name in each.more]
+        own += [checker.path for checker in self.checkers if checker.path]
+        paths = [path for each in own for path in files_below(each)]
         paths += [path for test in self.tests if test.files for path in files_below(test.files)]
         paths += files_below(os.path.join(self.folder, "include"))
         for test in self.tests:

@@ -199,7 +199,7 @@ def _flags(name: str, args: Settings) -> tuple[str, ...]:
     if name in ("floats", "floatsabs", "floatsrel"):
         usual = {"floatsabs": "absolute", "floatsrel": "relative"}.get(name, "default")
         mode = args.take("error_mode", settings.one_of(*_FLOATS), usual)
-        precision = args.take("precision", settings.number, 6.0)
+        precision = args.take("precision", settings.at_least(0), 6.0)
         return (_FLOATS[mode], f"{10**-precision:g}", "case_sensitive")
     return _PLAIN.get(name, ())
 
