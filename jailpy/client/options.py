@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 
 from jailpy.client.profile import Profile
 from jailpy.client.python import Script
@@ -273,9 +274,12 @@ def _keep(numbers: Iterable[int]) -> list[int]:
         if number < _FIRST_PASSED:
             raise UsageError(f"option pass_fds: {number}: 0, 1 and 2 are stdin, stdout and stderr")
         try:
-            os.fstat(number)
+            mode = os.fstat(number).st_mode
         except (OSError, OverflowError, TypeError) as error:
             raise UsageError(f"option pass_fds: {number!r}: is no open descriptor") from error
+        if stat.S_ISDIR(mode):
+            words = "is a folder, and by .. of it the payload would be in the host's tree"
+            raise UsageError(f"option pass_fds: {number}: {words}", ["show it: ro, rw or cow"])
     if len(wanted) > _MOST_PASSED:
         raise UsageError(f"option pass_fds: expected at most {_MOST_PASSED} descriptors, got {len(wanted)}")
     return wanted

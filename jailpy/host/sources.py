@@ -234,14 +234,14 @@ def _put_into(path: str, sources: tuple[Source, ...]) -> bool:
 
 
 def may_write(number: int) -> bool:
-    """Say whether files of the host can be written by a descriptor: of a folder, or of a file or disk open for writing."""
+    """Say whether files of the host can be written by a descriptor: of a file or disk open for writing."""
     import fcntl  # for descriptors that are passed on only
 
     try:
         mode, flags = os.fstat(number).st_mode, fcntl.fcntl(number, fcntl.F_GETFL)
     except OSError:
         return False  # it is not open: the launch fails
-    return stat.S_ISDIR(mode) or ((stat.S_ISREG(mode) or stat.S_ISBLK(mode)) and flags & os.O_ACCMODE != os.O_RDONLY)
+    return (stat.S_ISREG(mode) or stat.S_ISBLK(mode)) and flags & os.O_ACCMODE != os.O_RDONLY
 
 
 def _place(source: Source) -> Place:

@@ -20,7 +20,7 @@ and is recorded (or ends the run with `violation = "kill"`); what no table knows
 architectures and of x32 kill the process. A call that is answered `success` returns 0, and the kernel never sees it.
 
 A host folder is writable where `filesystem.rw` shows one, or where a descriptor was passed on (`pass_fds`) by which files of
-the host can be written: one of a folder, or of a file that is not open for reading only.
+the host can be written: one of a file that is not open for reading only.
 
 Arguments count from 0. `argument 1 of A, B` means that argument 1 is one of these; `argument 2 & 06000 = 0` that none of
 these bits is set. Compared are the low 32 bits, which are all that the kernel looks at.
