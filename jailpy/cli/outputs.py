@@ -1,4 +1,4 @@
-"""Files of the caller that JailPy itself writes: --stdout, --stderr and --report. Parent side.
+"""Files of the caller that JailPy itself writes: --stdout, --stderr, --report, and --keep of run. Parent side.
 
 They may lie in a folder that a payload may write (--rw), of this run or an earlier one, and a payload plants links and
 FIFOs where it expects a file (CVE-2024-28185). So what is written is decided before the run, and no link at the name
@@ -18,7 +18,7 @@ _SYSTEM = ("/dev", "/proc")
 
 
 def open_stream(option: str, path: str) -> int:
-    """Open the FILE of --stdout or --stderr, empty. Raises UsageError: also for a link that names a file."""
+    """Open the FILE of --stdout, --stderr or --keep, empty. Raises UsageError: also for a link that names a file."""
     flags = _CREATE | os.O_TRUNC | (0 if _is_special(path) else os.O_NOFOLLOW)
     try:
         return os.open(path, flags, 0o666)

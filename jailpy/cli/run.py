@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
 import tempfile
 
@@ -11,7 +12,7 @@ import click
 
 import jailpy
 from jailpy import escape
-from jailpy.cli import execute, options
+from jailpy.cli import execute, options, outputs
 from jailpy.cli.console import complain
 from jailpy.errors import JailPyError, UsageError
 from jailpy.services import languages
@@ -110,8 +111,14 @@ def _language(parsed: Parsed, path: str, files: dict[str, bytes]) -> Language:
 
 
 def _keep(binary: str, destination: str) -> None:
+    """Save the binary. Raises UsageError: also for a link, which an earlier payload may have left there."""
+    if os.path.isdir(destination) and not os.path.islink(destination):
+        destination = os.path.join(destination, os.path.basename(binary))
     try:
-        shutil.copy(binary, destination)
+        with open(outputs.open_stream("--keep", destination), "wb") as target, open(binary, "rb") as source:
+            shutil.copyfileobj(source, target)
+            if stat.S_ISREG(os.fstat(target.fileno()).st_mode):
+                os.fchmod(target.fileno(), stat.S_IMODE(os.fstat(source.fileno()).st_mode))
     except OSError as error:
         raise UsageError(f"option --keep {destination}: {error.strerror}") from error
 

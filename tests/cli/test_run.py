@@ -144,6 +144,20 @@ def test_the_program_sees_only_itself(jailpy, need_tool, tmp_path):
     assert jail_run(jailpy, str(tmp_path / "a.c")).stdout == "program\n"
 
 
+def test_keep_follows_no_link(jailpy, need_tool, tmp_path):
+    need_tool("gcc")
+    (tmp_path / "a.c").write_text("int main(void) { return 5; }")
+    (tmp_path / "victim").write_text("untouched")
+    (tmp_path / "kept").symlink_to("victim")
+    (tmp_path / "folder").mkdir()
+    done = jail_run(jailpy, "--keep", str(tmp_path / "kept"), str(tmp_path / "a.c"))
+    assert (tmp_path / "victim").read_text() == "untouched"
+    assert done.returncode == 125
+    assert "is a symbolic link" in done.stderr
+    assert jail_run(jailpy, "--keep", str(tmp_path / "folder"), str(tmp_path / "a.c")).returncode == 5
+    assert [os.access(path, os.X_OK) for path in (tmp_path / "folder").iterdir()] == [True]
+
+
 def test_keep_saves_the_binary(jailpy, need_tool, tmp_path):
     need_tool("gcc")
     (tmp_path / "a.c").write_text("int main(void) { return 5; }\n")
