@@ -8,7 +8,7 @@ import os
 import pytest
 
 from jailpy.errors import ProblemError
-from jailpy.services.grading import compiling, examples, timelimit
+from jailpy.services.grading import compiling, examples, runs, timelimit
 from jailpy.services.grading.explain import explain
 from jailpy.services.grading.problem import Problem
 from jailpy.services.grading.results import Verdict
@@ -364,6 +364,33 @@ def test_a_validator_that_decides_before_the_program_has_started(judge_of, tmp_p
     judge = judge_of(new(tmp_path, "type: interactive\n" + LIMIT, files))
     for _ in range(3):
         assert judge.judge(submission("a.py", "import time\ntime.sleep(60)\n")).verdict == verdict
+
+
+# several passes
+
+_STATE = """
+import os, sys
+old, new, following = (os.path.join(sys.argv[3], name) for name in ("old", "new", "nextpass.in"))
+given = sys.stdin.readline()
+if os.path.exists(old):
+    os.unlink(old)
+    open(new, "w").close()
+elif os.path.exists(new):
+    sys.exit(42)
+else:
+    open(old, "w").close()
+open(following, "w").write("next")
+sys.exit(42)
+"""
+
+
+@pytest.mark.parametrize("kind", ["multi-pass", "[interactive, multi-pass]"])
+def test_a_pass_begins_with_what_the_one_before_left(judge_of, tmp_path, monkeypatch, kind):
+    """What a validator has removed is gone; a run that is made again, as it was near the limit, has the same beginning."""
+    monkeypatch.setattr(runs, "is_near", lambda attempt, limits, near: attempt.timing.repeats == 1)
+    settings = f"type: {kind}\nlimits: {{time_limit: 1, memory: 256, validation_passes: 3}}\n"
+    found = judge_of(new(tmp_path, settings, {**ONE, "output_validator/v.py": _STATE})).judge(submission("a.py", "print(1)\n"))
+    assert (found.verdict, [test.timing.repeats for test in found.tests]) == (Verdict.AC, [2, 2]), found.tests
 
 
 # promises

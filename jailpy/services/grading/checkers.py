@@ -83,12 +83,12 @@ class Runner:
         return self._program.command([INPUT, ANSWER, f"{FEEDBACK}/", *self.checker.flags, *test.checker_flags])
 
     def options(self, slot: Slot, test: Test, source: str) -> dict[str, Any]:
-        """Return the options of its run. Feedback of an earlier pass is put in, so that it persists."""
-        kept = sorted(os.listdir(slot.feedback))
+        """Return the options of its run. Feedback of the pass before is put in, so that it persists."""
+        kept = sorted(os.listdir(slot.state))
         return {
             **self._limits(),
             "ro": self._shown(slot, test, source),
-            "put": [f"{slot.empty}:{FEEDBACK}", *(f"{slot.feedback}/{name}:{FEEDBACK}/{name}" for name in kept)],
+            "put": [f"{slot.empty}:{FEEDBACK}", *(f"{slot.state}/{name}:{FEEDBACK}/{name}" for name in kept)],
             "get": [f"feedback:{slot.feedback}"],
         }
 

@@ -22,15 +22,16 @@ _TOPOLOGY = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
 class Slot:
     """What one job at a time uses. `folder` is its own, on the host; `runs` and `checks` are warm launchers.
 
+    `feedback` is a folder for what a validator leaves, `state` one for what it left in the pass before.
+
     All of its processes stay on `cpus`, the threads of one physical core.
     """
 
     def __init__(self, folder: str, cpus: frozenset[int], profile: str) -> None:
         self.folder = folder
         self.cpus = cpus
-        self.feedback = os.path.join(folder, "feedback")
-        self.empty = os.path.join(folder, "empty")
-        for path in (folder, self.feedback, self.empty):
+        self.feedback, self.state, self.empty = (os.path.join(folder, name) for name in ("feedback", "state", "empty"))
+        for path in (folder, self.feedback, self.state, self.empty):
             os.mkdir(path)
         self.nothing = os.path.join(folder, "nothing")
         with open(self.nothing, "xb"):
