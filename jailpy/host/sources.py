@@ -266,8 +266,11 @@ def _check_inside(words: str, place: Place, inner: Place) -> None:
         target = f" to {os.readlink(inner.host)}" if inner.kind == "link" else ""
         raise UsageError(f"{words} lies below {inner.path}, which is a {inner.kind}{target}")
     there = inner.host + place.path[len(inner.path) :]
+    if place.mode == "put" and inner.mode == "cow" and os.path.lexists(there):
+        hint = f"--cow {place.host}:{place.path} stands in for it, or choose another destination"
+        raise UsageError(f"{words} is there already, in {inner.path}", [hint])
     if place.mode == "put":
-        fits = inner.mode == "cow" and _kind(os.path.dirname(there)) == "folder" and not os.path.lexists(there)
+        fits = inner.mode == "cow" and _kind(os.path.dirname(there)) == "folder"
     else:
         fits = _kind(there) == place.kind
     if not fits:

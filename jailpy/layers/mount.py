@@ -114,12 +114,12 @@ def _show(tree: Tree, context: Context, source: Source) -> None:
 def _copy(tree: Tree, context: Context, source: Source) -> None:
     """Copy a source into the jail: straight to its place where that is the jail's own, else aside, and show the copy.
 
-    A folder of `cow` is a mount in any case, as an overlay would be: it covers what is there.
+    A folder of `cow` is a mount in any case, as an overlay would be: it covers what is there. So is a file in an overlay.
     """
     slot = open_source(tree, context, source.path, SHOWN, source.owner)
-    straight = source.mode == "put" or source.kind == "file"
-    own = tree.places.get(source.destination) == PRIVATE or tree.around(source.destination) in (PRIVATE, COW)
-    if straight and own:
+    around = tree.around(source.destination)
+    own = tree.places.get(source.destination) == PRIVATE or around == PRIVATE
+    if (source.mode == "put" and (own or around == COW)) or (source.kind == "file" and own):
         tree.copy(slot, source.path, source.destination)
         return
     aside = f"{steps.DISK}/copy{slot}"

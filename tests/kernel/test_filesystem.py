@@ -309,6 +309,9 @@ def test_nested(sh, here):
     assert done.out.split() == [b"i", b"new"]
     assert b"Read-only" in done.err
     assert out(sh("cat data/f", "--cow", "data", "--ro", "one.txt:/work/data/f")) == ["one"]
+    done = sh("cat data/f; echo two >data/f; cat data/f", "--cow", "data", "--cow", "one.txt:/work/data/f")
+    assert out(done) == ["one", "two"]
+    refusal(sh("true", "--cow", "data", "--put", "one.txt:/work/data/f"), "is there already, in /work/data")
     assert out(sh("ls data/sub; touch data/sub/t; echo ok", "--ro", "data", "--tmpfs", "/work/data/sub")) == ["ok"]
     assert tree_of(here) == before
 

@@ -183,7 +183,7 @@ def test_put_goes_into_what_is_the_jails_own(here):
     for shown in (source("ro", "/work/data", **folder), source("rw", "/work/data", **folder)):
         with pytest.raises(UsageError, match="a folder of the host"):
             check(shown, source("put", "/work/data/new", kind="file"))
-    with pytest.raises(UsageError, match="a folder of the host"):
+    with pytest.raises(UsageError, match="is there already, in /work/data"):
         check(source("cow", "/work/data", **folder), source("put", "/work/data/f", kind="file"))
 
 
