@@ -13,7 +13,11 @@ _LINE = _TABLE | {0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r"}
 
 def line(text: str) -> str:
     """Return a text for one line of a message: newlines and undecodable bytes are escaped too."""
-    return text.encode(errors="surrogateescape").decode(errors="backslashreplace").translate(_LINE)
+    try:
+        data = text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:  # a half of a character, as JSON can hold it, and not os.fsdecode's word for a byte
+        data = text.encode(errors="backslashreplace")
+    return data.decode(errors="backslashreplace").translate(_LINE)
 
 
 class TerminalFilter:

@@ -65,6 +65,7 @@ def test_an_exception_crosses_as_text(executor):
     assert "in fail\n    raise ValueError(text)" in error.traceback
     assert "inside.py" not in error.traceback
     assert "\x1b" not in error.__notes__[0]
+    assert str(failure(executor, tasks.fail, "half: \ud800")) == "tasks.fail: ValueError: half: \\ud800"
     assert failure(executor, tasks.fail_oddly).type == "tasks.Odd"
     assert failure(executor, tasks.leave, 7).type == "SystemExit"
     assert failure(executor, math.sqrt, -1).text == "math domain error"
