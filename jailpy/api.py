@@ -116,6 +116,8 @@ def command_of(request: Request, profile: Profile, host: HostFacts) -> Command:
     taken = sources.system_places((*host.system, *host.etc)) if filesystem.root == "system" else sources.root_places(root)
     given = () if request.script is None else (sources.script(request.argv[1], filesystem.workdir),)
     sources.check((*found, *given), tuple(entry.destination for entry in filesystem.tmpfs), filesystem.workdir, taken)
+    shown = [*((f"--{each.mode} {each.path}", each.path) for each in found), *(("filesystem.root", each.path) for each in root)]
+    sources.check_interfaces(shown, host.interfaces)
     if filesystem.exec == "system":
         sources.check_execution(found, sources.system_places(host.system) if filesystem.root == "system" else taken)
     devices, without_device = _devices(profile, host, found, root)

@@ -24,6 +24,23 @@ _ETC = (
     "crypto-policies", "mime.types", "magic", "perl", "ssl/certs", "ssl/openssl.cnf",
 )  # fmt: skip
 _ETC_PREFIXES = ("java", "python3")
+_INTERFACES = frozenset(
+    (
+        "proc",
+        "sysfs",
+        "cgroup",
+        "cgroup2",
+        "devtmpfs",
+        "devpts",
+        "debugfs",
+        "tracefs",
+        "securityfs",
+        "configfs",
+        "bpf",
+        "efivarfs",
+    )
+)
+_AT_HOME = ("/proc", "/sys", "/dev")
 _ETC_NETWORK = ("services", "protocols", "gai.conf")
 
 
@@ -56,7 +73,8 @@ class HostFacts(Frozen):
 
     `nesting_switch` says that user.max_user_namespaces can be written through the host's /proc. Looked at only where a
     profile accepts it: `plain`, what a launch without namespaces needs, and `proc_refused`, that no procfs can be mounted.
-    `nearer` are folders of the system's that most opened files are in.
+    `nearer` are folders of the system's that most opened files are in. `interfaces` are where filesystems like proc and sysfs
+    are mounted beside /proc, /sys and /dev.
     """
 
     kernel: tuple[int, int]
@@ -85,6 +103,7 @@ class HostFacts(Frozen):
     proc_refused: bool = False
     plain: Plain | None = None
     nearer: tuple[str, ...] = ()
+    interfaces: tuple[str, ...] = ()
 
 
 def entry(path: str) -> Entry | None:
@@ -158,6 +177,18 @@ def _kernel() -> tuple[int, int]:
     return int(major), int(digits or 0)
 
 
+def _interfaces(mounts: list[str]) -> tuple[str, ...]:
+    kinds = ((line.split(" ", 5)[4], line.partition(" - ")[2].partition(" ")[0]) for line in mounts)
+    points = [
+        point for point, kind in kinds if kind in _INTERFACES and not f"{point}/".startswith(tuple(f"{at}/" for at in _AT_HOME))
+    ]
+    if not points:
+        return ()
+    from jailpy.host import surroundings
+
+    return tuple(map(surroundings.unescaped, points))
+
+
 def _nesting_switch() -> bool:
     try:
         return not os.statvfs("/proc/sys/user/max_user_namespaces").f_flag & os.ST_RDONLY
@@ -203,5 +234,6 @@ def gather() -> HostFacts:
         cgroups=cgroups.discover(mounts, euid),
         nesting_switch=_nesting_switch(),
         hidden=tuple(os.path.realpath(path) for path in (cache.folder(),) if path),
+        interfaces=_interfaces(mounts),
         nearer=tuple(found.path for found in _entries("/", NEARER) if found.kind == "folder"),
     )

@@ -199,6 +199,19 @@ def check(sources: tuple[Source, ...], private: tuple[str, ...], workdir: str, t
         raise UsageError(f"--workdir {workdir}: it is a file: {seen[workdir].partition(': ')[0]}")
 
 
+def check_interfaces(shown: Iterable[tuple[str, str]], interfaces: tuple[str, ...]) -> None:
+    """Refuse what has proc, sysfs and their like in it, or lies there, by whatever path: they tell of the host's processes.
+
+    `shown` has the words for each path, and the path; `interfaces` are as in `HostFacts`. Raises UsageError.
+    """
+    for words, path in shown if interfaces else ():
+        for point in interfaces:
+            if lies_in(point, path) or lies_in(path, point):
+                raise UsageError(
+                    f"{words}: nothing of what is mounted at {point} is shown", ["name what is beside it, or unmount it"]
+                )
+
+
 def check_execution(sources: tuple[Source, ...], taken: list[Place]) -> None:
     """Refuse what the payload may write at one place and execute at another, under `filesystem.exec = "system"`.
 

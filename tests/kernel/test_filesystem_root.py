@@ -50,6 +50,23 @@ def test_the_payload_is_a_high_unused_uid(sh):
     assert str(maps[1]) not in read("/etc/passwd").decode()
 
 
+@pytest.mark.parametrize("option", ["--ro", "--put", "--cow"])
+def test_the_hosts_processes_are_not_shown_by_another_path(jailpy, here, option):
+    """A folder for chroot(8) has the host's proc mounted in it."""
+    (here / "tree" / "proc").mkdir(parents=True)
+    (here / "tree" / "usr").mkdir()
+    script = f"""
+        "{jailpy}" exec {option} tree/usr -- sh -c 'ls -d usr' && mount --rbind /proc tree/proc || exit 1
+        "{jailpy}" exec {option} tree/usr -- sh -c 'ls -d usr' || exit 2
+        "{jailpy}" exec {option} tree -- sh -c 'cat tree/proc/[1-9]*/cmdline'; echo status $?
+        "{jailpy}" exec {option} tree/proc/sys -- ls sys; echo status $?
+        "{jailpy}" exec --set filesystem.root=./tree -- nothing; echo status $?
+    """
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, cwd=here, timeout=60)
+    assert done.stdout.split("\n") == ["usr", "usr", "status 125", "status 125", "status 127", ""], done.stderr
+    assert done.stderr.count("nothing of what is mounted at ") == 2
+
+
 def test_what_only_root_may_read_can_be_shown(sh, here):
     for option in ("--ro", "--put", "--cow"):
         assert out(sh("cat secret; stat -c %u:%g secret", option, "secret"))[-1] == "1000:1000"

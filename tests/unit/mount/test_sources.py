@@ -187,6 +187,13 @@ def test_put_goes_into_what_is_the_jails_own(here):
         check(source("cow", "/work/data", **folder), source("put", "/work/data/f", kind="file"))
 
 
+def test_interfaces_of_the_kernel_are_not_shown_by_another_path():
+    for path in ("/srv/root", "/srv/root/proc", "/srv/root/proc/1", "/srv"):
+        with pytest.raises(UsageError, match="--ro x: nothing of what is mounted at /srv/root/proc is shown"):
+            sources.check_interfaces([("--ro x", path)], ("/srv/root/proc",))
+    sources.check_interfaces([("--ro x", "/srv/root/usr"), ("--ro y", "/srv/root/procs")], ("/srv/root/proc",))
+
+
 def test_one_destination_for_one_thing():
     with pytest.raises(UsageError, match="is taken by --ro /host/x"):
         check(source("ro", "/work/a"), source("put", "/work/a"))
