@@ -1,8 +1,9 @@
-"""Files of the caller that JailPy itself writes: --stdout, --stderr, --report, and --keep of run. Parent side.
+"""Files of the caller that JailPy itself opens: --stdin, --stdout, --stderr, --report, and --keep of run. Parent side.
 
 They may lie in a folder that a payload may write (--rw), of this run or an earlier one, and a payload plants links and
-FIFOs where it expects a file (CVE-2024-28185). So what is written is decided before the run, and no link at the name
-itself leads elsewhere; only below /dev and /proc, which no jail writes, links stand for the caller's own descriptors.
+FIFOs where it expects a file (CVE-2024-28185). So what is opened is decided before the run, and no link at the name
+itself leads elsewhere, where a secret would be read or written over; only below /dev and /proc, which no jail writes, links
+stand for the caller's own descriptors.
 """
 
 from __future__ import annotations
@@ -19,7 +20,16 @@ _SYSTEM = ("/dev", "/proc")
 
 def open_stream(option: str, path: str) -> int:
     """Open the FILE of --stdout, --stderr or --keep, empty. Raises UsageError: also for a link that names a file."""
-    flags = _CREATE | os.O_TRUNC | (0 if _is_special(path) else os.O_NOFOLLOW)
+    return _open(option, path, _CREATE | os.O_TRUNC)
+
+
+def open_input(option: str, path: str) -> int:
+    """Open the FILE of --stdin. Raises UsageError: also for a link that names a file."""
+    return _open(option, path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
+
+
+def _open(option: str, path: str, flags: int) -> int:
+    flags |= 0 if _is_special(path) else os.O_NOFOLLOW
     try:
         return os.open(path, flags, 0o666)
     except OSError as error:

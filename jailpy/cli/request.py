@@ -62,13 +62,6 @@ def _pair(option: str, split: Callable[[str], tuple[str, str]], value: str) -> t
         raise UsageError(f"option {option} {value}: {error}") from error
 
 
-def _open_input(option: str, path: str) -> int:
-    try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
-    except OSError as error:
-        raise UsageError(f"option {option} {path}: {error.strerror}") from error
-
-
 class Streams:
     """The caller's descriptors 0, 1 and 2, or the files that stand in for them. Opened before the run, never inherited."""
 
@@ -85,7 +78,7 @@ class Streams:
             from jailpy.cli import outputs
 
             name = f"--{('stdin', 'stdout', 'stderr')[standard]}"
-            self._opened.append(outputs.open_stream(name, path) if standard else _open_input(name, path))
+            self._opened.append(outputs.open_stream(name, path) if standard else outputs.open_input(name, path))
             return self._opened[-1]
         try:
             os.fstat(standard)

@@ -253,6 +253,20 @@ def test_output_does_not_follow_the_link_of_an_earlier_run(jailpy, tmp_path, sha
     assert name.read_text() == "good\n", "control"
 
 
+def test_input_does_not_follow_the_link_of_an_earlier_run(jailpy, tmp_path, shared):
+    """What the link leads to would be read by the launcher, which may read more, and handed to the payload."""
+    name, words = shared / "in.txt", ["--rw", f"{shared}:/work/shared"]
+    assert execute(jailpy, *words, "--", "ln", "-s", tmp_path / "victim", "/work/shared/in.txt").status == 0
+    with start(jailpy, *words, "--stdin", name, "--", "cat") as process:
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (125, b"")
+    assert err.startswith(f"jailpy: error: option --stdin {name}: is a symbolic link\n".encode())
+    name.unlink()
+    name.write_text("good")
+    assert execute(jailpy, *words, "--stdin", name, "--", "cat").out == b"good", "control"
+    assert execute(jailpy, *words, "--stdin", "/dev/stdin", "--", "cat", data=b"good").out == b"good", "control"
+
+
 @pytest.mark.parametrize("option", ["--stdout", "--stderr", "--report"])
 def test_output_does_not_follow_a_link_to_what_is_no_file(jailpy, tmp_path, shared, option):
     """A pipe here; as root it could be a disk. Named as such it is written to."""
