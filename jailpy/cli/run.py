@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import stat
 import sys
 import tempfile
@@ -20,7 +22,8 @@ from jailpy.services.languages.build import WORK, build
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from types import FrameType
 
     from jailpy.cli.options import Parsed
     from jailpy.services.languages import Language
@@ -59,12 +62,30 @@ def main(arguments: Sequence[str]) -> int | None:
         return None
     folder = tempfile.mkdtemp(prefix="jailpy-run-")
     try:
-        program = _program(parsed, folder)
+        with _ended_in_order():
+            program = _program(parsed, folder)
         return execute.execute(_with_program(parsed, program))
     except JailPyError as error:
         return execute.refuse(parsed, error)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Have SIGHUP and SIGTERM end the compiler as SIGINT does: by themselves they would leave the folder."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    default = [number for number in (signal.SIGHUP, signal.SIGTERM) if signal.getsignal(number) == signal.SIG_DFL]
+    for number in default:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in default:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _program(parsed: Parsed, folder: str) -> Program:

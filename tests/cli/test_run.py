@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 
 import pytest
 
 from jailpy.services import languages
+from tests.core import eventually, start
 
 PROGRAMS = {
     "c": (
@@ -65,6 +67,19 @@ def jail_run(jailpy, *words, stdin="there\n", **options):
 
 def test_every_language_has_a_program_here():
     assert set(PROGRAMS) == set(languages.load())
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_it_is_compiled_leaves_no_folder(jailpy, tmp_path, number):
+    """`perl -c` executes BEGIN."""
+    source, temporary = tmp_path / "a.pl", tmp_path / "tmp"
+    source.write_text("BEGIN { print STDERR 'x'; sleep 60 }\n")
+    temporary.mkdir()
+    with start(jailpy, source, verb="run", env={**os.environ, "TMPDIR": str(temporary)}) as process:
+        assert eventually(lambda: list(temporary.glob("jailpy-run-*/kept")))
+        process.send_signal(number)
+        assert process.wait(timeout=30) == 128 + number
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize("code", PROGRAMS)
