@@ -562,7 +562,7 @@ def test_a_run_by_root_has_its_owners_rights_in_a_folder_and_no_more(jailpy, sha
 POLICY_OF_EACH_PAGE = """
 import ctypes, errno, mmap, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
-file, size = os.memfd_create("x", 8 | os.MFD_CLOEXEC), 1 << 20
+file, size = os.open("/tmp/x", os.O_RDWR | os.O_CREAT), 1 << 20
 os.ftruncate(file, size)
 area = mmap.mmap(file, size)
 at = ctypes.addressof(ctypes.c_char.from_buffer(area))
@@ -589,7 +589,7 @@ import errno, os, struct, sys, tempfile
 entries = [(1, 7, -1), *[(2, 7, os.getuid())] * 8000, (4, 7, -1), (16, 7, -1), (32, 7, -1)]
 acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
 folder = tempfile.mkdtemp(dir="/tmp")
-file = os.memfd_create("x", 8 | os.MFD_CLOEXEC)
+file = os.open("/tmp/x", os.O_RDWR | os.O_CREAT)
 said = []
 for on, name in ((folder, "access"), (folder, "default"), (file, "access")):
     try:
@@ -627,6 +627,9 @@ print(size >> 20)
 
 
 def test_memory_of_connections_counts_too(jailpy):
+    with open("/proc/sys/net/ipv4/tcp_mem", encoding="ascii") as file:
+        if int(file.read().split()[2]) * os.sysconf("SC_PAGE_SIZE") < 256 << 20:
+            pytest.skip("this host has too little memory for TCP to tell")
     bounds = ("--net", "loopback", "--open-files", "4096", "--wall", "20s", "--cpu", "20s")
     control = execute(jailpy, *bounds, "--memory", "1G", *python(FILL_CONNECTIONS))
     assert int(control.out) > 64, control
