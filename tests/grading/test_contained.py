@@ -9,6 +9,7 @@ import re
 import pytest
 
 from jailpy.services.grading.contained import ContainedLauncher, launcher
+from jailpy.services.languages.build import WORK
 from tests import container
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -90,6 +91,17 @@ def test_the_recipe_for_gradescope(tmp_path):
     found = json.loads(results)
     assert [(test["score"], test["visibility"]) for test in found["tests"]] == [(1.0, "hidden")]
     assert found["output"] == "Accepted. All tests passed."
+
+
+def test_what_is_copied_in_takes_nothing_of_the_disk_limit(tmp_path):
+    """A program of 70 MB of static data ended as IE; what a run writes is bounded as ever."""
+    (tmp_path / "large").write_bytes(bytes(70 << 20))
+    shown = [f"{tmp_path}/large:{WORK}/large"]
+    with launcher("grade-container") as made:
+        done = made.run(["sh", "-c", "wc -c < large; head -c 30M /dev/zero > more"], ro=shown)
+        assert (done.verdict, done.stdout) == ("ok", b"%d\n" % (70 << 20)), done.report()
+        full = made.run(["sh", "-c", "for n in 1 2; do head -c 60M /dev/zero > $n; done; sleep 9"], ro=shown)
+        assert full.verdict == "disk_limit"
 
 
 def test_strict_has_the_ordinary_launcher():

@@ -5,7 +5,11 @@ The jail's work folder has another path in each run, so that words of the comman
 
 from __future__ import annotations
 
+import functools
+import os
+
 from jailpy.client.launcher import Launcher
+from jailpy.client.profile import Profile
 from jailpy.client.python import Script
 from jailpy.services.languages.build import WORK
 
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from jailpy.client.running import Running
 
 PROFILE = "grade-container"
+_BLOCK = 4096
 _PROFILES = {"build": "build-container"}
 
 
@@ -26,15 +31,20 @@ class ContainedLauncher(Launcher):
 
     def _start(self, argv: Command, streams: Sequence[Any], options: Mapping[str, Any]) -> Running:
         given = dict(options)
-        shown, copied = [], []
+        shown: list[str] = []
+        copied: list[str] = []
+        size = 0
         for entry in given.pop("ro", None) or ():
             source, place = _split(entry)
             if source == place:
                 shown.append(source)
             else:
                 copied.append(f"{source}:{_inside(place)}")
+                size += _taken(source)
         if "profile" in given:
             given["profile"] = _PROFILES.get(given["profile"], given["profile"])
+        if copied:  # what strict shows takes nothing of the limit either
+            given["disk"] = (given.get("disk") or _disk(given.get("profile", PROFILE))) + size
         put = [*copied, *(given.pop("put", None) or ())]
         return super()._start(_moved(argv), streams, {**given, "ro": shown, "put": put})
 
@@ -42,6 +52,17 @@ class ContainedLauncher(Launcher):
 def launcher(profile: str) -> Launcher:
     """Return a launcher for runs of this profile, which are those of `strict` or of a plain container."""
     return ContainedLauncher(profile) if profile == PROFILE else Launcher(profile)
+
+
+@functools.cache
+def _disk(profile: str) -> int:
+    return Profile.load(profile).resolve().limits.disk
+
+
+def _taken(path: str) -> int:
+    """Return how many bytes a copy of a file or folder takes, in whole blocks."""
+    found = [path, *(os.path.join(folder, name) for folder, inner, names in os.walk(path) for name in (*inner, *names))]
+    return sum(-(-os.lstat(each).st_size // _BLOCK) * _BLOCK for each in found)
 
 
 def _split(entry: str) -> tuple[str, str]:
