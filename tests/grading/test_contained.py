@@ -9,8 +9,10 @@ import re
 import pytest
 
 from jailpy.services.grading.contained import ContainedLauncher, launcher
+from jailpy.services.grading.results import Verdict
 from jailpy.services.languages.build import WORK
 from tests import container
+from tests.grading.conftest import submission
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("nothing_left")]
@@ -102,6 +104,20 @@ def test_what_is_copied_in_takes_nothing_of_the_disk_limit(tmp_path):
         assert (done.verdict, done.stdout) == ("ok", b"%d\n" % (70 << 20)), done.report()
         full = made.run(["sh", "-c", "for n in 1 2; do head -c 60M /dev/zero > $n; done; sleep 9"], ro=shown)
         assert full.verdict == "disk_limit"
+
+
+@pytest.mark.parametrize(
+    ("tool", "name", "text"),
+    [
+        ("go", "a.go", 'package main\nimport "fmt"\nfunc main() { var a, b int; fmt.Scan(&a, &b); fmt.Println(a + b) }\n'),
+        ("fpc", "a.pas", "var a, b: longint;\nbegin read(a, b); writeln(a + b) end.\n"),
+    ],
+)
+def test_compilers_that_want_more_than_their_source(judge_of, sums, need_tool, tool, name, text):
+    """Go has its cache in /tmp, which is not there; Pascal's settings are a link."""
+    need_tool(tool)
+    found = judge_of(sums, profile="grade-container").judge(submission(name, text))
+    assert found.verdict == Verdict.AC, found
 
 
 def test_strict_has_the_ordinary_launcher():

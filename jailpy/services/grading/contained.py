@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PROFILE = "grade-container"
 _BLOCK = 4096
+_FOLDERS = {"go": {"GOCACHE": f"{WORK}/.go/cache", "GOPATH": f"{WORK}/.go"}}  # the preset's are in /tmp, which is not there
 _PROFILES = {"build": "build-container"}
 
 
@@ -36,11 +37,13 @@ class ContainedLauncher(Launcher):
         size = 0
         for entry in given.pop("ro", None) or ():
             source, place = _split(entry)
-            if source == place:
+            if source in (place, os.path.realpath(place)):  # links are the host's own in such a jail
                 shown.append(source)
             else:
                 copied.append(f"{source}:{_inside(place)}")
                 size += _taken(source)
+        for name in given.get("runtime") or ():
+            given["env"] = {**_FOLDERS.get(name, {}), **(given.get("env") or {})}
         if "profile" in given:
             given["profile"] = _PROFILES.get(given["profile"], given["profile"])
         if copied:  # what strict shows takes nothing of the limit either
