@@ -193,6 +193,8 @@ def check(sources: tuple[Source, ...], private: tuple[str, ...], workdir: str, t
             raise UsageError(f"{words} is taken by {seen[place.path].partition(': ')[0]}")
         seen[place.path] = words
         _check_one(words, place, places)
+        if place.mode == "put":
+            _check_around(words, place, [other for _, other in wanted if other.mode != "put"], (*private, workdir))
     if workdir not in seen:
         _check_one(f"--workdir {workdir}: it", Place(workdir, "folder", "", "private"), places)
     elif next(place for _, place in wanted if place.path == workdir).kind != "folder":
@@ -271,6 +273,13 @@ def _check_one(words: str, place: Place, places: list[Place]) -> None:
     inner = max(around, key=lambda other: len(other.path), default=None)
     if inner and inner.mode != "private":
         _check_inside(words, place, inner)
+
+
+def _check_around(words: str, place: Place, shown: list[Place], private: tuple[str, ...]) -> None:
+    """Check that a copy which would cover what is shown below it is one that goes into a private folder instead."""
+    below = next((other.path for other in shown if other.path.startswith(f"{place.path}/")), "")
+    if below and (place.kind != "folder" or not any(lies_in(place.path, folder) for folder in private)):
+        raise UsageError(f"{words} is around {below}, which it would cover", ["choose another destination for one of them"])
 
 
 def _check_inside(words: str, place: Place, inner: Place) -> None:

@@ -187,6 +187,17 @@ def test_put_goes_into_what_is_the_jails_own(here):
         check(source("cow", "/work/data", **folder), source("put", "/work/data/f", kind="file"))
 
 
+def test_put_covers_nothing_that_is_shown():
+    for shown in (source("ro", "/d/s", kind="file"), source("cow", "/d/s/u")):
+        for kind in ("file", "folder"):
+            with pytest.raises(UsageError, match="destination /d is around /d/s"):
+                check(source("put", "/d", kind=kind), shown)
+    with pytest.raises(UsageError, match="destination /work/d is around /work/d/s"):
+        check(source("put", "/work/d", kind="file"), source("ro", "/work/d/s"))
+    check(source("put", "/work/d", kind="folder"), source("ro", "/work/d/s"))
+    check(source("put", "/d", kind="folder"), source("ro", "/ds"))
+
+
 def test_interfaces_of_the_kernel_are_not_shown_by_another_path():
     for path in ("/srv/root", "/srv/root/proc", "/srv/root/proc/1", "/srv"):
         with pytest.raises(UsageError, match="--ro x: nothing of what is mounted at /srv/root/proc is shown"):
