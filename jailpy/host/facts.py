@@ -41,6 +41,7 @@ _INTERFACES = frozenset(
     )
 )
 _AT_HOME = ("/proc", "/sys", "/dev")
+_HUGE_PAGES = "/sys/kernel/mm/hugepages"
 _ETC_NETWORK = ("services", "protocols", "gai.conf")
 
 
@@ -74,7 +75,7 @@ class HostFacts(Frozen):
     `nesting_switch` says that user.max_user_namespaces can be written through the host's /proc. Looked at only where a
     profile accepts it: `plain`, what a launch without namespaces needs, and `proc_refused`, that no procfs can be mounted.
     `nearer` are folders of the system's that most opened files are in. `interfaces` are where filesystems like proc and sysfs
-    are mounted beside /proc, /sys and /dev.
+    are mounted beside /proc, /sys and /dev. `huge_pages` says that there are some in a pool, or can be (hugetlbpage.rst).
     """
 
     kernel: tuple[int, int]
@@ -104,6 +105,7 @@ class HostFacts(Frozen):
     plain: Plain | None = None
     nearer: tuple[str, ...] = ()
     interfaces: tuple[str, ...] = ()
+    huge_pages: bool = False
 
 
 def entry(path: str) -> Entry | None:
@@ -189,6 +191,15 @@ def _interfaces(mounts: list[str]) -> tuple[str, ...]:
     return tuple(map(surroundings.unescaped, points))
 
 
+def _huge_pages() -> bool:
+    """Say whether a pool has huge pages of any size, or may get some; also where that cannot be read."""
+    counts = ("nr_hugepages", "nr_overcommit_hugepages")
+    try:
+        return any(int(files.read(f"{_HUGE_PAGES}/{size}/{count}")) for size in os.listdir(_HUGE_PAGES) for count in counts)
+    except OSError:
+        return True
+
+
 def _nesting_switch() -> bool:
     try:
         return not os.statvfs("/proc/sys/user/max_user_namespaces").f_flag & os.ST_RDONLY
@@ -235,5 +246,6 @@ def gather() -> HostFacts:
         nesting_switch=_nesting_switch(),
         hidden=tuple(os.path.realpath(path) for path in (cache.folder(),) if path),
         interfaces=_interfaces(mounts),
+        huge_pages=_huge_pages(),
         nearer=tuple(found.path for found in _entries("/", NEARER) if found.kind == "folder"),
     )

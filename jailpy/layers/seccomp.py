@@ -13,6 +13,11 @@ _OBSERVING = (
 )
 
 
+def _narrow(context: Context) -> tuple[str, ...]:
+    """Name the groups that narrow the profile's on this host and in this tier."""
+    return (*_NARROWED.get(context.tier, ()), *(("huge-pages",) if context.host.huge_pages else ()))
+
+
 def _unmeasured(context: Context) -> tuple[str, ...]:
     """Deny memfds where a supervisor watches memory: what is in them no process needs to have mapped."""
     by_hand = context.wants("cgroup") and context.profile.limits.memory is not None and not context.host.cgroups.has("memory")
@@ -39,7 +44,7 @@ def plan(context: Context) -> Planned:
         profile.filesystem.exec,
         context.host.machine,
         rw=context.command.keeps_files or any(source.mode == "rw" for source in context.command.sources),
-        narrow=_NARROWED.get(context.tier, ()),
+        narrow=_narrow(context),
     )
     steps = (*_of_init(context), process.LoadFilter(program=compiled.program, rules=compiled.rules, listener=compiled.listener))
     notes = (compiled.note,) if compiled.note else ()

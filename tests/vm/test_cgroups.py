@@ -68,6 +68,29 @@ def test_evidence_comes_from_the_group(guest):
     assert tasks["usage"]["sources"]["cpu_s"] == "cgroup2 cpu.stat"
 
 
+HUGE = """cat >/tmp/huge.py <<'X'
+import errno, mmap, sys
+kept = []
+try:
+    while len(kept) < 60:
+        kept.append(mmap.mmap(-1, 2 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | int(sys.argv[1], 0)))
+        kept[-1][0] = 1
+except OSError as error:
+    print(errno.errorcode[error.errno])
+print(len(kept))
+X
+echo $(python3 /tmp/huge.py 0x40000)
+echo $(jailpy exec --memory 32M --put /tmp/huge.py -- python3 huge.py 0x40000)
+echo $(jailpy exec --memory 256M --put /tmp/huge.py -- python3 huge.py 0)
+"""
+
+
+def test_huge_pages_are_not_to_be_had(guest):
+    """No memory limit counts them: 120 MB were had within 32. The controls: without a jail, and pages of the usual size."""
+    done = guest.run(HUGE, before="sysctl -w vm.nr_hugepages=64")
+    assert done.out.splitlines() == ["60", "ENOMEM 0", "60"], done.out + done.err
+
+
 STAYS = """for scope in $(systemctl --user list-units --plain --no-legend --type scope | cut -d' ' -f1); do
     case $scope in init.scope) ;; *) systemctl --user stop $scope ;; esac
 done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 
 import pytest
@@ -12,7 +13,7 @@ from jailpy.errors import HostError
 from jailpy.host import facts
 from jailpy.host.apparmor import Loaded
 from jailpy.host.cgroups import Base, CgroupFacts
-from jailpy.layers import Command, privileges
+from jailpy.layers import Command, privileges, syscall_table
 from jailpy.plan.codec import to_json
 from jailpy.plan.compile import PLANNERS, Plan, Rejection, compile_plan
 from jailpy.plan.order import ORDER
@@ -20,6 +21,7 @@ from jailpy.profile.load import load
 from jailpy.profile.model import LAYERS
 from jailpy.profile.overrides import parse_set
 from jailpy.steps import Step, cgroups, mounts, process
+from tests.unit.seccomp import bpf
 
 COMMAND = Command(argv=("prog", "arg"), environment=(("PATH", "/usr/bin:/bin"),))
 V2 = CgroupFacts((Base("/sys/fs/cgroup/own", ("memory", "pids", "cpu", "io"), 2),), "/sys/fs/cgroup/own", "", ())
@@ -52,6 +54,34 @@ def layer(made, name):
 def test_every_layer_is_planned_once_and_in_order(host):
     assert tuple(PLANNERS) == LAYERS
     assert tuple(found.name for found in plan(host).layers) == LAYERS
+
+
+def program(made):
+    return next(step.program for step in made.steps if isinstance(step, process.LoadFilter))
+
+
+def test_huge_pages_of_the_host_are_kept_from_a_payload(host):
+    found = {has: bpf.decode(program(plan(host.replace(huge_pages=has)))) for has in (False, True)}
+    number = syscall_table.load().number("mmap", host.machine)
+    for flags, answer in ((0x22, bpf.ALLOW), (0x40022, bpf.ERRNO | errno.ENOMEM)):
+        args = [0, 2 << 20, 3, flags, 0xFFFFFFFF, 0]
+        assert bpf.run(found[True], host.machine, number, args) == answer
+        assert bpf.run(found[False], host.machine, number, args) == bpf.ALLOW, "where there are none it costs nothing"
+
+
+def test_huge_pages_are_seen_in_each_pool(tmp_path, monkeypatch):
+    monkeypatch.setattr(facts, "_HUGE_PAGES", f"{tmp_path}")
+    for size in ("2048kB", "1048576kB"):
+        (tmp_path / size).mkdir()
+        for count in ("nr_hugepages", "nr_overcommit_hugepages"):
+            (tmp_path / size / count).write_text("0\n")
+    assert not facts._huge_pages()
+    for count in ("nr_hugepages", "nr_overcommit_hugepages"):
+        (tmp_path / "2048kB" / count).write_text("3\n")
+        assert facts._huge_pages()
+        (tmp_path / "2048kB" / count).write_text("0\n")
+    (tmp_path / "1048576kB" / count).unlink()
+    assert facts._huge_pages(), "what cannot be read may be there"
 
 
 def test_unmet_needs_are_all_listed(host):

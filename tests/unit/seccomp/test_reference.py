@@ -29,7 +29,7 @@ def test_conditions_are_said_in_words(table):
     assert ("openat", "no host folder is writable") in words
     assert ("fsync", "a host folder is writable") in words
     assert ("fsync", "answered success; no host folder is writable") in words
-    assert ("memfd_create", "`filesystem.exec` is any") in words
+    assert ("memfd_create", "`filesystem.exec` is any; argument 1 & 4 = 0") in words
     assert ("prlimit64", "argument 0 = 0; argument 2 & 0xffffffffffffffff = 0") in words
     assert ("personality", "argument 0 of PER_LINUX, read") in words
 
