@@ -29,6 +29,8 @@ if _before is _signal.default_int_handler:
 
 from jailpy.cli import main  # noqa: E402
 
-_signal.signal(_signal.SIGINT, _before)
+# exec has nothing to tidy up until it takes the signals for its run, and an interrupt in the middle of an import may be lost.
+if sys.argv[1:2] != ["exec"]:
+    _signal.signal(_signal.SIGINT, _before)
 status = main()
 os._exit(status)  # main has flushed; taking the interpreter down in order costs as much as the jail (docs/adr/0002)

@@ -342,6 +342,16 @@ def test_a_first_message_that_comes_before_the_host_listens(make, monkeypatch):
         assert attack(plugin.burn)[0] == "cpu_limit"
 
 
+def test_processes_that_have_ended_are_not_kept_from_call_to_call():
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
+        meter = worker.Meter(process.pid)
+        base = meter.start()
+        assert base.keys() == {process.pid}
+    assert meter.since(base) >= 0
+    assert meter._used.keys() == {process.pid}, "what it used counts in the call in which it ended"
+    assert meter.start() == {}
+
+
 def test_a_closed_descriptor(hostile, victim):
     assert attack(hostile.shut)[0] in ("crashed", "wall_limit")  # init of its jail may hold another copy
 

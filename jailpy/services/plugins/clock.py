@@ -33,15 +33,14 @@ class Meter:
             raise violation("the process that wrote its first message has ended")
 
     def start(self) -> dict[int, float]:
-        """Return what each known process has used."""
-        for pid in self._used:
-            self._used[pid] = _used(pid, self._used[pid])
+        """Return what each known process has used; those that have ended are known no more."""
+        self._used = {pid: used for pid in self._used if (used := _used(pid, -1.0)) >= 0.0}
         return dict(self._used)
 
     def since(self, base: dict[int, float]) -> float:
         """Return what all have used since."""
         self._look()
-        self.start()
+        self._used = {pid: _used(pid, last) for pid, last in self._used.items()}
         return sum(used - base.get(pid, 0.0) for pid, used in self._used.items())
 
     def _look(self) -> None:
