@@ -46,9 +46,12 @@ def start(jail: Jail, state: Child) -> None:
 def after(jail: Jail) -> None:
     """Write the id maps, and tell init so."""
     for step in jail.plan.of(steps.MapIds):
-        with failure.Applying(step):
+        try:
             map_ids(jail.init, step)
             expose_to_oom_killer(jail.init)
+        except OSError as error:
+            if not jail.has_failed():  # else its word says why: the ids of a process that ends cannot be written
+                raise failure.error(step, error.errno or 0, error.strerror or "") from error
         jail.go()
 
 

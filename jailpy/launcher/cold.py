@@ -96,6 +96,14 @@ class Jail:
         except (BrokenPipeError, ConnectionResetError):
             return
 
+    def has_failed(self) -> bool:
+        """Say whether the child's word that a step of its own failed waits to be taken."""
+        assert self.channel is not None
+        try:
+            return self.channel.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT) == wire.FAILED
+        except OSError:
+            return False
+
     def kill(self) -> None:
         """Kill everything that runs in the jail."""
         self.way.kill(self)

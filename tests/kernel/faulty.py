@@ -276,9 +276,9 @@ def strays():
 
 
 def unread():
-    """Let init fail once the launcher's word is there, and the launcher look once init has ended."""
+    """Let init fail once the launcher's word is there, and the launcher look once init has ended; or before it maps ids."""
     plan = request()
-    go = cold.Jail.go
+    go, map_ids = cold.Jail.go, clone.map_ids
 
     def fails(step, state):
         select.select([state.channel], [], [])
@@ -291,6 +291,18 @@ def unread():
     with Patches() as patches:
         child.APPLY[process.AwaitIds] = fails
         patches.set(cold.Jail, "go", goes)
+        say(**launch(plan))
+
+    def fails_at_once(step, state):
+        raise OSError(errno.EXFULL, "Exchange full")
+
+    def maps(pid, step):
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        map_ids(pid, step)
+
+    with Patches() as patches:
+        child.APPLY[process.AwaitIds] = fails_at_once
+        patches.set(clone, "map_ids", maps)
         say(**launch(plan))
     say(**launch(plan))
 
