@@ -20,7 +20,8 @@ def _leave_current_folder() -> None:
 if __name__ == "__main__":
     _leave_current_folder()
 
-if sys.argv[1:2] == ["exec"]:
+_is_exec = sys.argv[1:2] == ["exec"]
+if _is_exec:
     gc.disable()  # one run makes little garbage, and a collection copies pages that are shared with the child
 
 _before = _signal.getsignal(_signal.SIGINT)
@@ -30,7 +31,7 @@ if _before is _signal.default_int_handler:
 from jailpy.cli import main  # noqa: E402
 
 # exec has nothing to tidy up until it takes the signals for its run, and an interrupt in the middle of an import may be lost.
-if sys.argv[1:2] != ["exec"]:
+if not _is_exec:
     _signal.signal(_signal.SIGINT, _before)
 status = main()
 os._exit(status)  # main has flushed; taking the interpreter down in order costs as much as the jail (docs/adr/0002)

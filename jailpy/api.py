@@ -118,7 +118,7 @@ def command_of(request: Request, profile: Profile, host: HostFacts) -> Command:
     sources.check((*found, *given), tuple(entry.destination for entry in filesystem.tmpfs), filesystem.workdir, taken)
     shown = [*((f"--{each.mode} {each.path}", each.path) for each in found), *(("filesystem.root", each.path) for each in root)]
     sources.check_interfaces(shown, host.interfaces)
-    if filesystem.exec == "system":
+    if filesystem.exec == "system" and filesystem.rw:
         sources.check_execution(found, sources.system_places(host.system) if filesystem.root == "system" else taken)
     devices, without_device = _devices(profile, host, found, root)
     return Command(

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 DEEPEST = 32
 MOST_WORDS = 8 << 20
 _CHUNK = 1 << 20
-_RESOLVE = mount.RESOLVE_BENEATH | mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_NO_MAGICLINKS | mount.RESOLVE_NO_XDEV
+_RESOLVE = mount.RESOLVE_BENEATH | mount.NO_LINKS | mount.RESOLVE_NO_XDEV
 _KINDS = {
     stat.S_IFLNK: "symlink",
     stat.S_IFIFO: "fifo",

@@ -17,7 +17,6 @@ DEEPEST = 200
 _CHUNK = 1 << 20
 _NO_BOUND = 1 << 62
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_NO_LINKS = mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_NO_MAGICLINKS
 
 
 class Room:
@@ -43,7 +42,7 @@ def copy_tree(source: int, path: str, room: Room | None = None) -> None:
     """Copy what the O_PATH descriptor `source` refers to, a file or a folder, to `path`. Raises OSError: ELOOP for a link."""
     room = room or Room(_NO_BOUND, _NO_BOUND)
     around, name = os.path.split(path)
-    into = mount.openat2(mount.AT_FDCWD, os.fsencode(around or "."), os.O_PATH | os.O_DIRECTORY, _NO_LINKS)
+    into = mount.openat2(mount.AT_FDCWD, os.fsencode(around or "."), os.O_PATH | os.O_DIRECTORY, mount.NO_LINKS)
     try:
         _copy_to(f"/proc/self/fd/{source}", name, into, room)
     finally:
@@ -55,7 +54,7 @@ def _copy_to(source: str, name: str, into: int, room: Room) -> None:
     if stat.S_ISDIR(found.st_mode):
         folder = os.open(source, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         _make_folder(name, stat.S_IMODE(found.st_mode), into)
-        target = mount.openat2(into, os.fsencode(name), os.O_RDONLY | os.O_DIRECTORY, _NO_LINKS)
+        target = mount.openat2(into, os.fsencode(name), os.O_RDONLY | os.O_DIRECTORY, mount.NO_LINKS)
         _copy_folder(folder, target, 0, room)
     else:
         _copy_file(os.open(source, _FILE & ~os.O_NOFOLLOW), name, into, room)

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from jailpy.steps import Step
 
 _HERE = mount.AT_FDCWD
-_LINKLESS = mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_NO_MAGICLINKS
-_NO_LINKS = mount.RESOLVE_BENEATH | _LINKLESS
+_NO_LINKS = mount.RESOLVE_BENEATH | mount.NO_LINKS
 
 
 def cut_propagation(step: steps.CutPropagation, child: Child) -> None:
@@ -37,9 +36,7 @@ def show_system(step: steps.ShowSystem, child: Child) -> None:
 
 def open_source(step: steps.OpenSource, child: Child) -> None:
     """Apply OpenSource: look the path up once, refuse links, copy the mount that was found."""
-    found = mount.openat2(_HERE, os.fsencode(step.path), os.O_PATH, _LINKLESS)
-    child.slots[step.slot] = mount.open_tree(found, b"")
-    files.close(found)
+    child.slots[step.slot] = mount.copy_at(os.fsencode(step.path))
     mount.mount_setattr(child.slots[step.slot], step.attributes)
 
 
@@ -169,9 +166,7 @@ def change_root(step: steps.ChangeRoot, child: Child) -> None:
 
 def offer_folder(step: steps.OfferFolder, child: Child) -> None:
     """Apply OfferFolder. In a folder of the host somebody may put a link in its place meanwhile, which would lead out."""
-    found = mount.openat2(_HERE, os.fsencode(step.path or "."), os.O_PATH, _LINKLESS)
-    view = mount.open_tree(found, b"")
-    files.close(found)
+    view = mount.copy_at(os.fsencode(step.path or "."))
     mount.mount_setattr(view, mount.RDONLY | mount.NOSYMFOLLOW | mount.NOEXEC | mount.NODEV | mount.NOSUID)
     child.send_descriptor(wire.FOLDER, view)
     files.close(view)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from jailpy.child.state import Child
 
 END = 64  # the signal that makes init kill everything: sent by the kernel when the launcher dies, and by the launcher
-_NO_LINKS = mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_NO_MAGICLINKS
 
 
 def gather_orphans(step: steps.GatherOrphans, child: Child) -> None:
@@ -67,7 +66,7 @@ def restrict_in_place(step: steps.RestrictInPlace, child: Child) -> None:
     """Apply RestrictInPlace."""
     ruleset = landlock.create_ruleset(*step.handled)
     for path, access in step.paths:
-        found = mount.openat2(mount.AT_FDCWD, os.fsencode(path), os.O_PATH, _NO_LINKS)
+        found = mount.openat2(mount.AT_FDCWD, os.fsencode(path), os.O_PATH, mount.NO_LINKS)
         landlock.add_path(ruleset, found, access)
         os.close(found)
     enforce(step, ruleset)

@@ -37,6 +37,22 @@ def receive(connection: _socket.socket, size: int, room: int = 0) -> tuple[bytes
     return message, ancillary
 
 
+def say(connection: _socket.socket, word: bytes) -> None:
+    """Send a word to the child. One that is dead is noticed where its messages are taken. Raises other OSError."""
+    try:
+        connection.send(word)
+    except (BrokenPipeError, ConnectionResetError):
+        return
+
+
+def has_failed(connection: _socket.socket) -> bool:
+    """Say whether the child's word that a step of its own failed waits to be taken."""
+    try:
+        return connection.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT) == FAILED
+    except OSError:
+        return False
+
+
 def failure(index: int, errno: int, detail: int = 0) -> bytes:
     """Pack a failed step: its index in the plan, the errno, and a detail (execve: 1 + the candidate that exists)."""
     return FAILED + index.to_bytes(4, "little") + errno.to_bytes(4, "little") + detail.to_bytes(4, "little")

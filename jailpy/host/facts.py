@@ -24,23 +24,11 @@ _ETC = (
     "crypto-policies", "mime.types", "magic", "perl", "ssl/certs", "ssl/openssl.cnf",
 )  # fmt: skip
 _ETC_PREFIXES = ("java", "python3")
-_INTERFACES = frozenset(
-    (
-        "proc",
-        "sysfs",
-        "cgroup",
-        "cgroup2",
-        "devtmpfs",
-        "devpts",
-        "debugfs",
-        "tracefs",
-        "securityfs",
-        "configfs",
-        "bpf",
-        "efivarfs",
-    )
-)
-_AT_HOME = ("/proc", "/sys", "/dev")
+_INTERFACES = (
+    "proc", "sysfs", "cgroup", "cgroup2", "devtmpfs", "devpts", "debugfs", "tracefs", "securityfs", "configfs", "bpf",
+    "efivarfs",
+)  # fmt: skip
+_AT_HOME = ("/proc/", "/sys/", "/dev/")
 _HUGE_PAGES = "/sys/kernel/mm/hugepages"
 _ETC_NETWORK = ("services", "protocols", "gai.conf")
 
@@ -181,9 +169,7 @@ def _kernel() -> tuple[int, int]:
 
 def _interfaces(mounts: list[str]) -> tuple[str, ...]:
     kinds = ((line.split(" ", 5)[4], line.partition(" - ")[2].partition(" ")[0]) for line in mounts)
-    points = [
-        point for point, kind in kinds if kind in _INTERFACES and not f"{point}/".startswith(tuple(f"{at}/" for at in _AT_HOME))
-    ]
+    points = [point for point, kind in kinds if kind in _INTERFACES and not f"{point}/".startswith(_AT_HOME)]
     if not points:
         return ()
     from jailpy.host import surroundings

@@ -96,5 +96,4 @@ def readable_by_others(path: str) -> bool:
 
 def open_plain(path: str) -> int:
     """Open a path without following a link. Raises OSError."""
-    limits = mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_NO_MAGICLINKS
-    return mount.openat2(mount.AT_FDCWD, os.fsencode(path), os.O_PATH, limits)
+    return mount.openat2(mount.AT_FDCWD, os.fsencode(path), os.O_PATH, mount.NO_LINKS)

@@ -206,12 +206,11 @@ def check_interfaces(shown: Iterable[tuple[str, str]], interfaces: tuple[str, ..
 
     `shown` has the words for each path, and the path; `interfaces` are as in `HostFacts`. Raises UsageError.
     """
-    for words, path in shown if interfaces else ():
+    for words, path in shown:
         for point in interfaces:
             if lies_in(point, path) or lies_in(path, point):
-                raise UsageError(
-                    f"{words}: nothing of what is mounted at {point} is shown", ["name what is beside it, or unmount it"]
-                )
+                hint = "name what is beside it, or unmount it"
+                raise UsageError(f"{words}: nothing of what is mounted at {point} is shown", [hint])
 
 
 def check_execution(sources: tuple[Source, ...], taken: list[Place]) -> None:

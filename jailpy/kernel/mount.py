@@ -31,6 +31,7 @@ NOSYMFOLLOW = 0x00200000
 IDMAP = 0x00100000
 
 RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH = 1, 2, 4, 8
+NO_LINKS = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
 
 
 class _MountAttr(ctypes.Structure):
@@ -56,6 +57,15 @@ def open_tree(folder: int, path: bytes, recursive: bool = True) -> int:
     """Return a detached copy of the mount at a path (b"" for `folder` itself). Raises OSError. See open_tree(2)."""
     flags = _OPEN_TREE_CLONE | _CLOEXEC | (AT_RECURSIVE if recursive else 0) | (0 if path else AT_EMPTY_PATH)
     return syscall(_SYS_open_tree, folder, path, flags, what=os.fsdecode(path), gives=NEW)
+
+
+def copy_at(path: bytes) -> int:
+    """Return a detached copy of the mount at a path, with no link on the way there. Raises OSError: ELOOP for one."""
+    found = openat2(AT_FDCWD, path, os.O_PATH, NO_LINKS)
+    try:
+        return open_tree(found, b"")
+    finally:
+        files.close(found)
 
 
 def move_mount(mount: int, folder: int, path: bytes) -> None:

@@ -9,6 +9,7 @@ import _signal
 import os
 
 from jailpy import child
+from jailpy.child import wire
 from jailpy.kernel import files, process
 from jailpy.launcher import failure
 from jailpy.launcher.forking import Forking, argument_area
@@ -16,6 +17,8 @@ from jailpy.steps import process as steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import _socket
+
     from jailpy.child.state import Child
     from jailpy.launcher.cold import Jail
 
@@ -46,13 +49,22 @@ def start(jail: Jail, state: Child) -> None:
 def after(jail: Jail) -> None:
     """Write the id maps, and tell init so."""
     for step in jail.plan.of(steps.MapIds):
-        try:
-            map_ids(jail.init, step)
-            expose_to_oom_killer(jail.init)
-        except OSError as error:
-            if not jail.has_failed():  # else its word says why: the ids of a process that ends cannot be written
-                raise failure.error(step, error.errno or 0, error.strerror or "") from error
+        assert jail.channel is not None
+        give_ids(jail.init, step, jail.channel)
         jail.go()
+
+
+def give_ids(pid: int, step: steps.MapIds, channel: _socket.socket) -> None:
+    """Write the id maps of a child. Raises LaunchError.
+
+    Those of one that has failed, and ends, cannot be written; its word says why, and is taken where its messages are.
+    """
+    try:
+        map_ids(pid, step)
+        expose_to_oom_killer(pid)
+    except OSError as error:
+        if not wire.has_failed(channel):
+            raise failure.error(step, error.errno or 0, error.strerror or "") from error
 
 
 def map_ids(pid: int, step: steps.MapIds) -> None:

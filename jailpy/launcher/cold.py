@@ -91,18 +91,7 @@ class Jail:
 
     def _say(self, word: bytes) -> None:
         assert self.channel is not None
-        try:
-            self.channel.send(word)
-        except (BrokenPipeError, ConnectionResetError):
-            return
-
-    def has_failed(self) -> bool:
-        """Say whether the child's word that a step of its own failed waits to be taken."""
-        assert self.channel is not None
-        try:
-            return self.channel.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT) == wire.FAILED
-        except OSError:
-            return False
+        wire.say(self.channel, word)
 
     def kill(self) -> None:
         """Kill everything that runs in the jail."""

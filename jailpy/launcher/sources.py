@@ -25,12 +25,7 @@ def open_mapped(step: MapSource) -> int:
     On a filesystem without idmapped mounts a read-only source is shown as it is: the jail's user then has what "others"
     have. A writable one is refused, for its new files would belong to a uid that nobody has.
     """
-    limits = mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_NO_MAGICLINKS
-    found = mount.openat2(mount.AT_FDCWD, os.fsencode(step.path), os.O_PATH, limits)
-    try:
-        tree = mount.open_tree(found, b"")
-    finally:
-        os.close(found)
+    tree = mount.copy_at(os.fsencode(step.path))
     try:
         mount.mount_setattr(tree, step.attributes)
         _map(tree, step)

@@ -86,10 +86,8 @@ class Template:
 
     def _map_ids(self, plan: Plan) -> None:
         (step,) = plan.of(steps.MapIds)
-        with failure.Applying(step):
-            clone.map_ids(self.pid, step)
-            clone.expose_to_oom_killer(self.pid)
-        self._control.send(wire.GO)
+        clone.give_ids(self.pid, step, self._control)
+        wire.say(self._control, wire.GO)
 
     def _await(self, plan: Plan) -> None:
         message, _ = wire.receive(self._control, 64)

@@ -9,6 +9,7 @@ import os
 import sys
 
 from jailpy import cache
+from jailpy.host.sources import lies_in
 from jailpy.layers import Context, mount
 from jailpy.plan.order import ordered
 from jailpy.steps import mounts
@@ -36,9 +37,9 @@ def sources(plan: Plan) -> tuple[Source, ...]:
 
     def is_needed(source: Source) -> bool:
         at = source.destination
-        if os.path.basename(at).partition(".")[0] in modules or any(_lies_in(path, source.path) for path in hosts):
+        if os.path.basename(at).partition(".")[0] in modules or any(lies_in(path, source.path) for path in hosts):
             return True
-        return any(_lies_in(path, at) for path in programs) or source in importable
+        return any(lies_in(path, at) for path in programs) or source in importable
 
     return tuple(source for source in plan.command.sources if is_needed(source))
 
@@ -48,7 +49,7 @@ def on_python_path(plan: Plan) -> list[Source]:
     folders = os.fsdecode(dict(execute(plan).environment).get(b"PYTHONPATH", b"")).split(":")
 
     def is_on_path(at: str) -> bool:
-        return any(_lies_in(folder, at) or _lies_in(at, folder) for folder in folders if folder)
+        return any(lies_in(folder, at) or lies_in(at, folder) for folder in folders if folder)
 
     return [source for source in (*plan.command.sources, *plan.command.put) if is_on_path(source.destination)]
 
@@ -62,8 +63,8 @@ def on_path(plan: Plan) -> list[Source]:
     if b"/" in command.argv[0]:
         return []
     places = [os.fsdecode(candidate) for candidate in command.candidates]
-    shown = [source for source in plan.command.sources if any(_lies_in(place, source.destination) for place in places)]
-    return [source for source in shown if not any(_lies_in(source.path, prefix) for prefix in _caller())]
+    shown = [source for source in plan.command.sources if any(lies_in(place, source.destination) for place in places)]
+    return [source for source in shown if not any(lies_in(source.path, prefix) for prefix in _caller())]
 
 
 def may_change(plan: Plan) -> bool:
@@ -73,7 +74,7 @@ def may_change(plan: Plan) -> bool:
         return False
     system = [step.path for step in plan.steps if isinstance(step, mounts.ShowSystem)]
     seen = [*system, *(source.path for source in sources(plan))]
-    return any(_lies_in(one, other) or _lies_in(other, one) for one in seen for other in writable)
+    return any(lies_in(one, other) or lies_in(other, one) for one in seen for other in writable)
 
 
 def execute(plan: Plan) -> Execute:
@@ -84,10 +85,6 @@ def execute(plan: Plan) -> Execute:
 def _caller() -> Iterator[str]:
     """Yield where the caller's own Python lies, which the preset caller-python shows."""
     yield from {os.path.realpath(prefix) for prefix in (sys.prefix, sys.base_prefix)}
-
-
-def _lies_in(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
 def place(plan: Plan, shown: tuple[Source, ...]) -> list[Step]:
@@ -118,7 +115,7 @@ def stamp(plan: Plan, path: str) -> list[int]:
 
 def host_path(plan: Plan, path: str) -> str:
     """Return where the host has a path of the jail. What is private to the jail, or copied into it, is not looked for."""
-    around = [source for source in plan.command.sources if _lies_in(path, source.destination)]
+    around = [source for source in plan.command.sources if lies_in(path, source.destination)]
     if around:
         inner = max(around, key=lambda source: len(source.destination))
         return inner.path + path[len(inner.destination) :]

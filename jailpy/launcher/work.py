@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _WORK, _CANARY = "work", "canary"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NO_LINKS = mount.RESOLVE_BENEATH | mount.RESOLVE_NO_SYMLINKS | mount.RESOLVE_NO_MAGICLINKS
+_NO_LINKS = mount.RESOLVE_BENEATH | mount.NO_LINKS
 _FILLABLE = stat.S_IWUSR | stat.S_IXUSR  # what its owner needs to put something into a folder
 _BLOCK = 512  # st_blocks counts these, whatever the filesystem's own are (stat(2))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os.path
 
 from jailpy.frozen import Frozen
+from jailpy.host.sources import lies_in
 from jailpy.layers.view import view
 
 TYPE_CHECKING = False
@@ -66,7 +67,7 @@ def _default(source: str, workdir: str) -> str:
 
 def within(path: str, places: tuple[str, ...]) -> bool:
     """Say whether a path is one of these places or lies below one."""
-    return any(path == place or path.startswith(place.rstrip("/") + "/") for place in places)
+    return any(lies_in(path, place) for place in places)
 
 
 def to_lines(grants: Grants) -> tuple[str, ...]:

@@ -146,7 +146,7 @@ class Input:
         self._own = _reopened(source, os.O_RDONLY)
         self._caller = source
         self._read = source if self._own < 0 else self._own
-        self.source = source if _is_named(source) else self._read
+        self.source = self._own if self._own >= 0 and not _is_named(source) else source
         self._pending = memoryview(b"")
 
     def close(self) -> None:

@@ -270,7 +270,8 @@ class _Case:
         attempts: list[runs.Attempt] = []
         source = test.input
         while len(attempts) < (self._problem.limits.passes if self._problem.is_multipass else 1):
-            feedback.hand_on(self._slot.feedback, self._slot.state)
+            if self._problem.is_multipass:
+                feedback.hand_on(self._slot.feedback, self._slot.state)
             attempt, said = self._talk(test, source) if self._problem.is_interactive else self._batch(test, source)
             attempts.append(attempt)
             if said.verdict != Verdict.AC or not said.next_pass:
